@@ -111,7 +111,7 @@ def server_command(port: int) -> list[str]:
 
 def server_environment(token: str, lang: str) -> dict[str, str]:
     """Return the server's environment: the token, the language, and no download from a hub."""
-    from fedkit.showcase.settings import LANG
+    from fedkit.showcase.records import LANG
 
     return {**os.environ, "JUPYTER_TOKEN": token, LANG: lang, "HF_HUB_OFFLINE": "1"}
 

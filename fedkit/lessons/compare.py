@@ -66,18 +66,12 @@ def measured_methods(runs: Runs) -> list[MeasuredMethod]:
     """
     found = fully_seeded(group_methods(runs))
     names = [short_name(m) for m in found]
-    return [
-        MeasuredMethod(
-            name if names.count(name) == 1 else m.name,
-            m.accuracy(),
-            m.per_visit("uplink_bytes") / KB,
-            m.per_visit("train_seconds"),
-            client_memory(m),
-            m.promise,
-            m,
-        )
-        for name, m in zip(names, found)
-    ]
+    out = []
+    for name, m in zip(names, found):
+        own = name if names.count(name) == 1 else m.name
+        costs = (m.per_visit("uplink_bytes") / KB, m.per_visit("train_seconds"), client_memory(m))
+        out.append(MeasuredMethod(own, m.accuracy(), *costs, m.promise, m))
+    return out
 
 
 def short_name(method: Method) -> str:
@@ -103,9 +97,8 @@ def client_memory(method: Method) -> float:
     """
     run = method.runs[0]
     sizes = [c.get("train", 0) for c in measures.clients(run)]
-    config = RunConfig.from_dict(
-        {k: v for k, v in run.config.items() if k in RunConfig().to_dict()}
-    )
+    known = RunConfig().to_dict()
+    config = RunConfig.from_dict({k: v for k, v in run.config.items() if k in known})
     try:
         cost = CostModel(config, Texts(max(sizes), *TOKENS), len(run.data["labels"]))
         memory = cost.client_footprint().total
@@ -121,9 +114,8 @@ def thin_dataset(name: str, step: int) -> str:
     """
     folder = Path(tempfile.mkdtemp(prefix="thinned-"))
     for path in (BUNDLED_FOLDER / BUNDLED[name][0]).glob("*.csv"):
-        pd.read_csv(path, dtype=str, keep_default_na=False).iloc[::step].to_csv(
-            folder / path.name, index=False
-        )
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+        rows.iloc[::step].to_csv(folder / path.name, index=False)
     return str(folder)
 
 
@@ -329,10 +321,8 @@ def difference_intervals(runs: Runs, first: str) -> go.Figure:
         _draw_difference(fig, row, gap, ends)
     fig.add_vline(x=0, line={"color": theme.INK, "width": 2})
     clear = sum(g.above or g.below for g in gaps.values())
-    sentence = (
-        f"{clear} of {len(gaps)} are told apart from {first};"
-        " grey lines cross zero: that may be luck."
-    )
+    told = f"{clear} of {len(gaps)} are told apart from {first}"
+    sentence = f"{told}; grey lines cross zero: that may be luck."
     title = f"Points of accuracy against {figure_text(first)}, 95 % interval over seeds and tests"
     theme.layout(fig, sentence, "", title, None, 100 + 34 * len(gaps), top=44, right=70)
     name_rows(fig, [figure_text(name) for name in gaps], range(len(gaps)), grid=True)

@@ -63,9 +63,8 @@ def match_words(original: str, recovered: str) -> list[tuple[str, bool]]:
 
 def recovered_text(original: str, recovered: Mapping[str, str]) -> str:
     """Return HTML: the client's text, and below it, for each attack, which words were recovered."""
-    rows: list[tuple] = [
-        ("What the site holds", [(word, None) for word in split_words(original)], "")
-    ]
+    held = [(word, None) for word in split_words(original)]
+    rows: list[tuple] = [("What the site holds", held, "")]
     for name, text in recovered.items():
         marked = match_words(original, text)
         share = sum(found for _, found in marked) / max(1, len(marked))
@@ -136,7 +135,8 @@ def sum_strips(
     side = {"xref": "paper", "xanchor": "left", "align": "left", "xshift": 8}
     for row, (name, view) in zip(rows, views.items()):
         words = f"{formatting.percent(max(0.0, likeness[name]), 0)} like the true sum"
-        words += f"<br>largest {_largest_number(view)}"
+        most = float(np.abs(view).max())
+        words += f"<br>largest {f'{most:,.0f}' if most >= 100 else f'{most:.2g}'}"
         note(fig, words, 1, row, font=font(INK, SIZE - 1), **side)
     title = "Numbers of the sum, those with the lowest true value first"
     layout(fig, sentence, "", title, None, 60 + 44 * len(rows), right=170)
@@ -151,25 +151,20 @@ def encrypted_size_bars(found: Sequence[EncryptedUpdate], sentence: str) -> go.F
     for place, one in enumerate(found):
         y = 3 * (len(found) - place)
         hatch = "" if one.measured else "/"
-        work = f", {_seconds_text(one.seconds)} of work" + " (reckoned)" * bool(hatch)
+        quick = one.seconds < 1
+        took = f"{1e3 * one.seconds:.0f} ms" if quick else formatting.seconds(one.seconds)
+        work = f", {took} of work" + " (reckoned)" * bool(hatch)
+        reckoned = {"pattern": {"shape": hatch}}
         bars = (
-            (y + 1, one.plain_bytes, GREY, "", "plain", ""),
-            (y, one.nbytes, SAFE, hatch, "encrypted", work),
+            (y + 1, one.plain_bytes, GREY, {"pattern": {"shape": ""}}, "plain", ""),
+            (y, one.nbytes, SAFE, reckoned, "encrypted", work),
         )
-        for row, nbytes, colour, shape, what, more in bars:
-            bar = charts.h_bars(
-                [nbytes],
-                [row],
-                colour,
-                width=0.9,
-                text=formatting.megabytes(nbytes / 1e6) + more,
-                textposition="outside",
-                cliponaxis=False,
-                textfont=font(),
-                marker={"pattern": {"shape": shape}},
-                hovertemplate=f"{figure_text(one.name)}, {what}<extra></extra>",
-            )
-            fig.add_trace(bar)
+        for row, nbytes, colour, marker, what, more in bars:
+            words = formatting.megabytes(nbytes / 1e6) + more
+            style = {"text": words, "textposition": "outside", "textfont": font()}
+            style |= {"hovertemplate": f"{figure_text(one.name)}, {what}<extra></extra>"}
+            look = {"width": 0.9, "cliponaxis": False, "marker": marker}
+            fig.add_trace(charts.h_bars([nbytes], [row], colour, **look, **style))
         names[y + 0.5] = f"<b>{figure_text(one.name)}</b><br>{one.numbers:,} numbers"
     title = "Bytes that a site sends in a round (log scale)"
     layout(fig, sentence, "", title, None, 130 + 92 * len(found), top=44)
@@ -230,22 +225,17 @@ def audit_bars(found: Mapping[str, AuditResult], sentence: str) -> go.Figure:
         charts.draw_dots(fig, [0, one.most], [row, row], MUTED, 14, marker=tick, **line)
         fig.add_trace(charts.h_bars([one.lower], [row], colour, width=0.34, hoverinfo="skip"))
         charts.draw_dots(fig, [one.upper], [row], INK, 15, marker={"symbol": "diamond"})
-        words = (
-            f"<b>{'broken' if one.caught else 'nothing against it'}</b>: promised {one.upper:.2f}, "
-            f"proven {one.lower:.2f} of at most {one.most:.2f}"
-        )
+        verdict = "broken" if one.caught else "nothing against it"
+        proven = f"proven {one.lower:.2f} of at most {one.most:.2f}"
+        words = f"<b>{verdict}</b>: promised {one.upper:.2f}, {proven}"
         colour = LEAK if one.caught else INK
         note(fig, words, 0, row, xanchor="left", yshift=22, font=font(colour))
     delta = next(iter(found.values())).delta
     layout(fig, sentence, "", f"ε at δ = {delta:g}", None, 110 + 84 * len(found), top=44)
     charts.name_rows(fig, [figure_text(n, 60).replace(" | ", "<br>") for n in found])
     fig.update_xaxes(range=[0, 1.06 * max(max(one.most, one.upper) for one in found.values())])
-    marks = {
-        "proven by the attack": ("▬", SAFE),
-        "promised": ("◆", INK),
-        "most it could have shown": ("—", GREY),
-    }
-    return key_above(fig, marks)
+    marks = {"proven by the attack": ("▬", SAFE), "promised": ("◆", INK)}
+    return key_above(fig, marks | {"most it could have shown": ("—", GREY)})
 
 
 def scheme_table(found: Sequence[SchemeCost]) -> str:
@@ -258,12 +248,3 @@ def scheme_table(found: Sequence[SchemeCost]) -> str:
         right, took = formatting.percent(one.accuracy), formatting.seconds(one.seconds)
         rows.append((*told, right, "-" if one.scheme.startswith("all in") else sent, took))
     return _render_table("schemes.html.j2", rows)
-
-
-def _largest_number(view: np.ndarray) -> str:
-    most = float(np.abs(view).max())
-    return f"{most:,.0f}" if most >= 100 else f"{most:.2g}"
-
-
-def _seconds_text(seconds: float) -> str:
-    return f"{1e3 * seconds:.0f} ms" if seconds < 1 else formatting.seconds(seconds)

@@ -19,6 +19,7 @@ from fedkit.plots.theme import (
     SIZE,
     TRAIN,
     UPLOAD,
+    caption,
     font,
     key_above,
     layout,
@@ -36,14 +37,12 @@ def visit_phases(visit: VisitSpan, ended: float | None) -> dict[str, tuple[float
 
     ended: until when the client waits for the others; None: it does not wait.
     """
+    there = visit.uploaded
     return {
         "download": (visit.began, visit.downloaded),
         "training": (visit.downloaded, visit.trained),
-        "upload": (visit.trained, visit.uploaded),
-        "waiting": (
-            visit.uploaded,
-            visit.uploaded if ended is None else max(visit.uploaded, ended),
-        ),
+        "upload": (visit.trained, there),
+        "waiting": (there, there if ended is None else max(there, ended)),
     }
 
 
@@ -89,16 +88,14 @@ def draw_round(timeline: Timeline, number: int | None = None, devices: bool = Tr
     size, unit = formatting.time_unit(longest)
     rows = rows_of(shown)
     fig = go.Figure(_phase_traces(shown, rows, when, origin, (size, unit)))
-    layout(
-        fig,
-        _finding(when, slow),
-        _caption(timeline, when, len(slow), many),
-        f"Simulated time since the round began ({unit})",
-        "Client",
-        120 + 26 * len(shown),
-        top=48,
-        right=110,
-    )
+    words, height = caption("draw_round"), 120 + 26 * len(shown)
+    if timeline.needs_new_run:
+        words += f" Needs a new run: {'; '.join(timeline.needs_new_run)}."
+    if many:
+        drawn = {"slowest": SLOWEST, "quickest": QUICKEST, "there": len(slow)}
+        words += caption("some_clients", **drawn)
+    title = f"Simulated time since the round began ({unit})"
+    layout(fig, _finding(when, slow), words, title, "Client", height, top=48, right=110)
     for bar, row in zip(shown, rows):
         if bar.status in ENDED:
             words, at = f"<b>\u2715</b> {ENDED[bar.status]}", (bar.uploaded - origin) / size
@@ -149,11 +146,9 @@ def _style_axes(
 ) -> None:
     names = [figure_text(bar.client, 18) for bar in shown]
     if devices:
-        names = [
-            f"{figure_text(bar.client)}<br>"
-            f"<span style='color:{MUTED};font-size:11px'>{figure_text(bar.device)}</span>"
-            for bar in shown
-        ]
+        small = f"<span style='color:{MUTED};font-size:11px'>"
+        pairs = [(figure_text(bar.client), figure_text(bar.device)) for bar in shown]
+        names = [f"{client}<br>{small}{device}</span>" for client, device in pairs]
         fig.update_yaxes(title=None)
         fig.update_layout(height=fig.layout.height + 10 * len(names))
     fig.update_layout(barmode="overlay", bargap=0.25)
@@ -174,29 +169,24 @@ def _vertical_line(fig: go.Figure, at: float, words: str, colour: str, dash: str
 def _finding(when: RoundTime, slow: list[VisitSpan]) -> str:
     """Return who waits for whom, in a sentence."""
     title = round_name(when)
-    came = sorted(
-        (bar for bar in slow if bar.status in ("ok", "rejected")), key=lambda bar: bar.uploaded
-    )
+    came = [bar for bar in slow if bar.status in ("ok", "rejected")]
+    came.sort(key=lambda bar: bar.uploaded)
     gone, took = len(slow) - len(came), formatting.seconds(when.ended - when.began)
     if not slow:
         return f"{title}: nobody took part."
     if gone and _at_deadline(when):
-        return (
-            f"{title}: {gone} of {count_noun(len(slow), 'client')} missed the deadline of {took}."
-        )
+        clients = count_noun(len(slow), "client")
+        return f"{title}: {gone} of {clients} missed the deadline of {took}."
     if not came:
         clients = count_noun(len(slow), "client")
         return f"{title}: none of {clients} arrived; the server knew after {took}."
     *others, last = came
     if any(bar.began != when.began for bar in slow):
-        return (
-            f"{title}: the server steps when {last.client}'s update is there; nobody waits for"
-            " anybody."
-        )
+        then = f"the server steps when {last.client}'s update is there"
+        return f"{title}: {then}; nobody waits for anybody."
     if not others:
-        return (
-            f"{title}: {last.client} alone takes {formatting.seconds(last.uploaded - last.began)}."
-        )
+        own = formatting.seconds(last.uploaded - last.began)
+        return f"{title}: {last.client} alone takes {own}."
     gap = last.uploaded - others[-1].uploaded
     if gap >= 0.1 * (last.uploaded - last.began):
         return f"{title}: {last.client} keeps the others waiting {formatting.seconds(gap)}."
@@ -209,18 +199,3 @@ def _finding(when: RoundTime, slow: list[VisitSpan]) -> str:
 
 def _at_deadline(when: RoundTime) -> bool:
     return when.deadline is not None and abs(when.ended - when.deadline) < 1e-9
-
-
-def _caption(timeline: Timeline, when: RoundTime, there: int, many: bool) -> str:
-    cut = (
-        f" The {SLOWEST} slowest and the {QUICKEST} quickest of {there:,} clients are shown."
-        if many
-        else ""
-    )
-    anew = (
-        f" Needs a new run: {'; '.join(timeline.needs_new_run)}." if timeline.needs_new_run else ""
-    )
-    return (
-        "Simulated, not measured: latency, recorded bytes over each line, training seconds times"
-        f" each computer's ratio.{anew}{cut}"
-    )

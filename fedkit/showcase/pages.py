@@ -1,7 +1,7 @@
 """The words of the showcase, its steps as HTML, and its two live figures.
 
 Words stand in `text_en.toml` and `text_ja.toml`, pages in `templates/`; every value is escaped. The
-figures always have the same traces and fixed axes, so that `live_figure.sync_figure` can update
+figures always have the same traces and fixed axes, so that `panel.sync_figure` can update
 them.
 """
 
@@ -23,8 +23,8 @@ from fedkit.results.difference import Difference
 from fedkit.results.method_style import method_style
 from fedkit.results.privacy_promise import format_delta, format_epsilon
 from fedkit.results.verdict import opening
-from fedkit.showcase import numbers, settings
-from fedkit.showcase.records import ShowcaseRecords
+from fedkit.showcase import numbers
+from fedkit.showcase.records import CLIENT_COUNTS, ROUNDS, ShowcaseRecords
 
 PACKAGE = "fedkit.showcase"
 TOGETHER, ALONE = method_style("federated").colour, method_style("local").colour
@@ -95,7 +95,7 @@ def what_if_caveat(shown: numbers.ComparedRun, lang: str) -> str:
     if not math.isnan(shown.epsilon):
         key = "what.caveat_private"
         values = {"epsilon": format_epsilon(shown.epsilon), "delta": format_delta(shown.delta)}
-    words = text(key, lang, **values) + text("what.caveat", lang, rounds=settings.ROUNDS)
+    words = text(key, lang, **values) + text("what.caveat", lang, rounds=ROUNDS)
     return page("caveat", lang, words=words)
 
 
@@ -154,16 +154,13 @@ def what_picture(
 
     Left: accuracy by number of clients; right: time by speed of the link.
     """
-    clients, speeds = list(settings.CLIENT_COUNTS), list(numbers.SPEEDS)
-    every = [
-        numbers.numbers_at(records, numbers.SliderValues(n, setting.level, setting.speed))
-        for n in clients
-    ]
+    clients, speeds = list(CLIENT_COUNTS), list(numbers.SPEEDS)
+    values = [numbers.SliderValues(n, setting.level, setting.speed) for n in clients]
+    every = [numbers.numbers_at(records, one) for one in values]
     here = every[clients.index(setting.clients)]
-    whole = [
-        numbers.training_seconds(here.run, s) + numbers.download_seconds(here.base, s)
-        for s in speeds
-    ]
+    seconds = [numbers.training_seconds(here.run, speed) for speed in speeds]
+    base = [numbers.download_seconds(here.base, speed) for speed in speeds]
+    whole = [training + once for training, once in zip(seconds, base)]
     lines = (
         (ALONE, [s.alone_all for s in every], "dot", 2.5),
         (TOGETHER, [s.together_all for s in every], "dot", 2.5),
@@ -178,11 +175,8 @@ def what_picture(
         _line(INK, speeds, whole) | right,
         _dot(INK, setting.speed, here.seconds + here.base_seconds) | right,
     ]
-    notes = [
-        _heading(text("what.heading_accuracy", lang), 0.0),
-        _heading(text("what.heading_time", lang), 0.53),
-        _key(lang),
-    ]
+    heads = {"what.heading_accuracy": 0.0, "what.heading_time": 0.53}
+    notes = [*(_heading(text(key, lang), x) for key, x in heads.items()), _key(lang)]
     times = FIGURES["what"]["axes"]["yaxis2"]["tickvals"]
     named = {"ticktext": [text(f"axis.{seconds}", lang) for seconds in times]}
     return {"data": data, "layout": _frame("what", notes, lang, yaxis2=named)}
@@ -208,8 +202,8 @@ def _line(
 
 def _dot(colour: str, x: int, y: float) -> dict[str, Any]:
     marker = {"size": 18, "color": colour, "line": {"width": 3, "color": PAPER}}
-    place = {"x": [x], "y": [y]}
-    return {"type": "scatter", "mode": "markers", **place, "marker": marker, "hoverinfo": "skip"}
+    dot = {"type": "scatter", "mode": "markers", "hoverinfo": "skip"}
+    return dot | {"x": [x], "y": [y], "marker": marker}
 
 
 def _heading(words: str, x: float) -> dict[str, Any]:

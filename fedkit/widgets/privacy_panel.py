@@ -45,19 +45,13 @@ class PrivacyPanel(panel.LivePanel):
     def __init__(self, curve: Curve):
         self.curve = curve
         measured = {one.epsilon for one in curve.levels()}
-        options = {
-            format_epsilon(e) + (" measured" if e in measured else " between"): e
-            for e in slider_epsilons(curve)
-        }
-        self.slider = panel.step_control(
-            "Epsilon",
-            options,
-            max(measured),
-            label=70,
-            help="Smaller is a stronger promise",
-            width="98%",
-            max_width=f"{panel.WIDTH}px",
-        )
+        options = {}
+        for epsilon in slider_epsilons(curve):
+            how = "measured" if epsilon in measured else "between"
+            options[f"{format_epsilon(epsilon)} {how}"] = epsilon
+        look = {"help": "Smaller is a stronger promise", "width": "98%"}
+        look |= {"max_width": f"{panel.WIDTH}px"}
+        self.slider = panel.step_control("Epsilon", options, max(measured), 70, **look)
         self.lay_out([self.slider], self.slider)
 
     @property
@@ -136,10 +130,9 @@ def promise_sentences(curve: Curve, epsilon: float) -> dict[str, list[str]]:
     if curve.none:
         out["Price"].append(_describe_gap(value, here, mean_level(curve.none), "without privacy"))
     if curve.local:
-        out["Against alone"].append(
-            _describe_gap(value, here, mean_level(curve.local), "each site alone without privacy")
-        )
-        out["Against alone"] += [ALONE_IS_BETTER] * (value < mean_level(curve.local).mean)
+        alone, name = mean_level(curve.local), "each site alone without privacy"
+        out["Against alone"].append(_describe_gap(value, here, alone, name))
+        out["Against alone"] += [ALONE_IS_BETTER] * (value < alone.mean)
     return {name: sentences for name, sentences in out.items() if sentences}
 
 
@@ -167,18 +160,15 @@ def _describe_gap(value: float, here: Level | None, other: Level, than: str) -> 
     gap = value - other.mean
     if here is None and abs(gap) < 0.005:
         return f"About as many as {than} ({formatting.percent(other.mean)})."
-    words = (
-        f"{'' if here else 'about '}{abs(100 * gap):.{1 if here else 0}f} points"
-        f" {'more' if gap > 0 else 'less'} than {than}"
-    )
-    words = f"{words} ({formatting.percent(other.mean)})"
+    points = f"{abs(100 * gap):.1f}" if here else f"about {abs(100 * gap):.0f}"
+    sign, share = "more" if gap > 0 else "less", formatting.percent(other.mean)
+    words = f"{points} points {sign} than {than} ({share})"
     both = paired_interval(here.points, other.points) if here else None
     if both is None:
         return words[0].upper() + words[1:] + "."
-    return (
-        f"{words}; 95 % interval of the difference {formatting.points(both[0])} to"
-        f" {formatting.points(both[1])}, paired over {both[2]} seeds."
-    )
+    low, high = formatting.points(both[0]), formatting.points(both[1])
+    interval = f"95 % interval of the difference {low} to {high}"
+    return f"{words}; {interval}, paired over {both[2]} seeds."
 
 
 def paired_interval(ours: Sequence, theirs: Sequence) -> tuple[float, float, int] | None:

@@ -19,8 +19,7 @@ from fedkit.core.formatting import figure_text, printable_line
 from fedkit.core.record import RoundRecord, Run
 from fedkit.network import DEVICES, Timeline, profiles, replay
 from fedkit.plots.labels import spread_labels
-from fedkit.plots.live_figure import pad_traces
-from fedkit.plots.panel import WIDTH, note
+from fedkit.plots.panel import WIDTH, note, pad_traces
 from fedkit.plots.theme import DOWNLOAD, INK, MUTED, SIZE, UPLOAD, font
 from fedkit.results import measures
 from fedkit.results.method_style import method_style
@@ -63,11 +62,10 @@ def view_by_time(scene: Scene) -> View:
         at = [max(end, SECONDS[0]) for end in times.ends[-len(states) :]]
         curve = _curve("time", states, colour, sign + "-open", at, "dot" if moot else "dash")
         curves.append(curve | {"opacity": 0.45 if moot else 1.0})
-    longest = [
-        slowest_seconds(run) * axis_rounds(scene, run) / max(len(run.rounds), 1)
-        for _, run in scene.runs
-    ]
-    reach = max([60.0, *longest])
+    reach = 60.0
+    for _, run in scene.runs:
+        in_all = slowest_seconds(run) * axis_rounds(scene, run) / max(len(run.rounds), 1)
+        reach = max(reach, in_all)
     end = next((s for s in SECONDS if s >= reach), SECONDS[-1])
     x = {"range": [math.log10(SECONDS[0]), math.log10(end * 1.3)], "domain": RIGHT}
     notes = _curve_labels(scene)
@@ -139,12 +137,10 @@ def _time_finding(scene: Scene, clocks: list[Timeline]) -> str:
     times = clocks[-1]
     if times.needs_new_run:
         return f"Only a new run can tell: over this network {'; '.join(times.needs_new_run)}."
-    devices = scene.world.devices
-    slower = "" if devices == "as-measured" else f", {short_devices(devices)}"
-    return (
-        f"{_accuracy_finding(scene, False)}; {formatting.seconds(times.ends[-1])} over"
-        f" {short_link(scene.world.link)}{slower}.{_compare_with_previous(scene)}"
-    )
+    link, devices = short_link(scene.world.link), scene.world.devices
+    over = link if devices == "as-measured" else f"{link}, {short_devices(devices)}"
+    right, took = _accuracy_finding(scene, False), formatting.seconds(times.ends[-1])
+    return f"{right}; {took} over {over}.{_compare_with_previous(scene)}"
 
 
 def _accuracy_finding(scene: Scene, stop: bool = True) -> str:
@@ -176,12 +172,9 @@ def _client_finding(states: list[RoundRecord]) -> str:
     worst = _worst(states[-1])
     if math.isnan(worst):
         return "Not told under a privacy promise: the test set names no rows of the clients' own."
-    gap = states[-1].accuracy - worst
-    return (
-        f"The worst-served client gets {formatting.percent(worst)}"
-        f" right, {100 * abs(gap):.1f} points {'less' if gap >= 0 else 'more'} than all test"
-        " examples."
-    )
+    gap, right = states[-1].accuracy - worst, formatting.percent(worst)
+    points = f"{100 * abs(gap):.1f} points {'less' if gap >= 0 else 'more'}"
+    return f"The worst-served client gets {right} right, {points} than all test examples."
 
 
 def _worst(state: RoundRecord) -> float:
@@ -192,12 +185,10 @@ def _bytes_finding(scene: Scene) -> str:
     run = scene.latest
     if run is None:
         return EMPTY
-    total = run.total("downlink_bytes") + run.total("uplink_bytes")
-    clients = max(len(run.data.get("clients", [])), 1)
-    return (
-        f"{formatting.megabytes(total / 1e6)} travelled in {measures.describe_rounds(run)}:"
-        f" {formatting.megabytes(total / 1e6 / clients)} for each client."
-    )
+    total = (run.total("downlink_bytes") + run.total("uplink_bytes")) / 1e6
+    each = formatting.megabytes(total / max(len(run.data.get("clients", [])), 1))
+    rounds = measures.describe_rounds(run)
+    return f"{formatting.megabytes(total)} travelled in {rounds}: {each} for each client."
 
 
 def short_link(link: str) -> str:
@@ -223,9 +214,8 @@ def slowest_seconds(run: Run) -> float:
     """Return a run's seconds over the slowest line and PCs on offer: no slider changes them."""
     known, seconds = _SLOWEST.get(id(run), (None, 0.0))
     if known is not run:
-        speeds, latencies = (
-            list(CONTROLS[name]["options"].values()) for name in ("bandwidth", "latency")
-        )
+        speeds = list(CONTROLS["bandwidth"]["options"].values())
+        latencies = list(CONTROLS["latency"]["options"].values())
         pc = max(DEVICES, key=lambda name: DEVICES[name].slowdown)
         seconds = replay(run, *World(f"{speeds[0]}/{latencies[-1]}", pc)).ends[-1]
         if len(_SLOWEST) > 15:
@@ -270,13 +260,9 @@ def _curve(
 def _view_rounds(scene: Scene, finding: str, curves: list[dict], notes: list[dict]) -> View:
     """Return a view over rounds."""
     most = max((axis_rounds(scene, run) for _, run in scene.runs), default=5)
-    x = {
-        "title": "Round",
-        "domain": RIGHT,
-        "autorange": False,
-        "range": [-0.03 * most, most * 1.03],
-        "dtick": next(s for s in (1, 2, 5, 10, 20, 50, 100, 10_000) if most / s <= 10),
-    }
+    step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 10_000) if most / s <= 10)
+    x = {"title": "Round", "domain": RIGHT, "dtick": step}
+    x |= {"autorange": False, "range": [-0.03 * most, most * 1.03]}
     return View(finding, curves, x=x, y=ACCURACY_AXIS, notes=notes)
 
 
@@ -288,10 +274,8 @@ def _curve_labels(scene: Scene) -> list[dict]:
 
 def _end_labels(ends: list[tuple[float, str, str]]) -> list[dict]:
     """Return labels beside the plot for (accuracy, name, colour), spread so that none overlap."""
-    lines = [
-        textwrap.wrap(printable_line(name, 60), 17, max_lines=3, placeholder="…")
-        for _, name, _ in ends
-    ]
+    wrap = {"max_lines": 3, "placeholder": "…"}
+    lines = [textwrap.wrap(printable_line(name, 60), 17, **wrap) for _, name, _ in ends]
     unit = 100 / (HEIGHT - 100)
     sizes = [unit * (18 * (1 + len(words)) + 4) for words in lines]
     placed = spread_labels([y for y, _, _ in ends], sizes, 4, 96)
