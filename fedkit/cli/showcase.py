@@ -50,7 +50,7 @@ def showcase_command(port: int = 8866, lang: str = "en", no_browser: bool = Fals
 
 def serve(port: int, lang: str, browser: bool) -> int:
     """Serve until Ctrl-C or until the server ends; return its exit code. Raises FedkitError."""
-    from fedkit.showcase.settings import LANG
+    from fedkit.showcase.records import LANG
 
     check_arguments(port, lang)
     # ending this process, or closing its terminal, ends the server as Ctrl-C does

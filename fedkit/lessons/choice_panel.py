@@ -28,6 +28,7 @@ PROMISES = {
     "ε 1 for each text": Promise(1.0, 1e-5, "example"),
 }
 MEMORY = {"any": math.inf, "4 GB": 4000.0, "1 GB": 1000.0, "0.5 GB": 500.0}  # MB at a client
+OFFERED = {"Most bytes": TRAFFIC, "Privacy": PROMISES, "Memory": MEMORY}
 RULE = (
     "Of those that fit, the most accurate;"
     " but the one that sends least, if it is within one point of that."
@@ -132,9 +133,8 @@ def choice_panel(runs: Runs, needs: Limits | None = None) -> ChoicePanel | panel
     """Return the panel; where widgets cannot run, the static choice for `needs` with the reason."""
 
     def static(reason: str) -> panel.StaticPanel:
-        return panel.StaticPanel(
-            reason, choice_html(runs, measured_methods(runs), needs or Limits())
-        )
+        page = choice_html(runs, measured_methods(runs), needs or Limits())
+        return panel.StaticPanel(reason, page)
 
     return panel.or_static(lambda: ChoicePanel(runs, needs), static, ChoicePanel.missing)
 
@@ -149,21 +149,12 @@ class ChoicePanel(panel.Panel):
 
         start = needs or Limits()
         self.runs, self.found = runs, measured_methods(runs)
-        made = (
-            ("Most bytes", TRAFFIC, start.kb),
-            ("Privacy", PROMISES, start.promise),
-            ("Memory", MEMORY, start.memory),
-        )
-        self.controls = [
-            panel.step_control(
-                name,
-                options if value in options.values() else {**options, "as given": value},
-                value,
-                menu=True,
-                width="310px",
-            )
-            for name, options, value in made
-        ]
+        values, self.controls = (start.kb, start.promise, start.memory), []
+        for (name, options), value in zip(OFFERED.items(), values):
+            if value not in options.values():
+                options = {**options, "as given": value}
+            menu = panel.step_control(name, options, value, menu=True, width="310px")
+            self.controls.append(menu)
         self.words = w.HTML()
         panel.on_change(self.controls, self.draw)
         self.draw()

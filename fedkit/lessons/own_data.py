@@ -52,10 +52,9 @@ class TimeBudget:
         self.took[step] += now - self.last
         self.last = now
         late = "" if self.took[step] <= self.budget[step] else "  (over)"
-        print(
-            f"\n[clock] {step}: {self.took[step]:.0f} s of {self.budget[step]:.0f} s{late};",
-            f"in all {now - self.began:.0f} s of {sum(self.budget.values()):.0f} s",
-        )
+        here = f"{self.took[step]:.0f} s of {self.budget[step]:.0f} s{late}"
+        total = f"{now - self.began:.0f} s of {sum(self.budget.values()):.0f} s"
+        print(f"\n[clock] {step}: {here}; in all {total}")
 
 
 def choose_partition(config: RunConfig, corpus: Corpus) -> tuple[RunConfig, str]:
@@ -78,10 +77,8 @@ def choose_partition(config: RunConfig, corpus: Corpus) -> tuple[RunConfig, str]
         except FedkitError as error:
             last = error
             continue
-        return made_up, (
-            f"{clients} made-up sites with an even mix each, since {why}:"
-            " what they gain is not what real ones would"
-        )
+        told = f"{clients} made-up sites with an even mix each, since {why}"
+        return made_up, f"{told}: what they gain is not what real ones would"
     raise last
 
 
@@ -127,10 +124,8 @@ def tuning_options(config: RunConfig, corpus: Corpus, seconds: float) -> list[Tu
     for tune in TUNES:
         job = prepare(replace(config, tune=tune, examples_per_client=None, privacy="none"), corpus)
         reading, speed = _seconds_per_reading(job), measure_speed(job)
-        cost = {
-            size: _estimate_seconds(job, size, speed, reading if tune == "head" else 0.0)
-            for size in SIZES
-        }
+        reading = reading if tune == "head" else 0.0
+        cost = {size: _estimate_seconds(job, size, speed, reading) for size in SIZES}
         fits = [size for size in SIZES if cost[size] <= seconds] or [SIZES[0]]
         size = None if None in fits else fits[-1]
         out.append(TuningOption(tune, size, cost[size]))
@@ -154,9 +149,8 @@ def _estimate_seconds(job: Job, size: int | None, speed: Speed, reading: float) 
     sizes = [min(len(c.train), size or len(c.train)) for c in job.clients]
     train, test, rounds = sum(sizes), len(job.test), job.config.rounds
     held = min(sum(len(c.validation) for c in job.clients), train)
-    steps = (
-        rounds * job.config.local_epochs * sum(math.ceil(n / job.config.batch_size) for n in sizes)
-    )
+    batches = sum(math.ceil(n / job.config.batch_size) for n in sizes)
+    steps = rounds * job.config.local_epochs * batches
     read = train + (rounds + 1) * (test + held) + test + len(sizes) * test + 2 * (train + test)
     return speed.seconds(3 * steps, read, rounds) + reading * (train + held + test)
 
@@ -181,9 +175,8 @@ def choose_tuning(
     if wish != "auto":
         named = [option for option in found if option.tune.startswith(wish)]
         if not named:
-            raise FedkitError(
-                f"method {wish!r} given; write auto, {', '.join(option.tune for option in found)}"
-            )
+            names = ", ".join(option.tune for option in found)
+            raise FedkitError(f"method {wish!r} given; write auto, {names}")
         return named[0], "you named it"
     head, adapter = found
     if num_train < FEW:
@@ -204,16 +197,13 @@ def new_run_folder(out: str | Path) -> Path:
 def explain_difference(quality: Quality, runs: Mapping[str, Run]) -> list[str]:
     """Return sentences on whether this many test examples can show federated against local."""
     ours, alone = (runs[name].result["accuracy"] for name in ("federated", "local"))
-    gap, smallest = 100 * (ours - alone), smallest_difference(measures.test_size(runs["federated"]))
-    sentences = []
+    gap, size = 100 * (ours - alone), measures.test_size(runs["federated"])
+    smallest, sentences = smallest_difference(size), []
     if quality.verdict == "not yet":
         sentences.append("The check says *not yet*: what follows shows the way, and is no result.")
-    sentences.append(
-        f"Together {formatting.percent(ours)}, alone {formatting.percent(alone)} on average:"
-        f" {gap:+.1f} points."
-    )
+    both = f"Together {formatting.percent(ours)}, alone {formatting.percent(alone)} on average"
+    sentences.append(f"{both}: {gap:+.1f} points.")
     if smallest is None:
-        size = measures.test_size(runs["federated"])
         return [*sentences, f"With {size} test examples no difference can be told from chance."]
     shows = "is more than" if abs(gap) >= 100 * smallest else "is less than"
     points = f"{100 * smallest:.1f} points that this many test examples can show."

@@ -27,8 +27,7 @@ from fedkit.lessons.tuning import evenly_spaced
 from fedkit.plots import charts
 from fedkit.plots.charts import Line, name_rows, rows_of
 from fedkit.plots.labels import Label, draw_levels, label_lines
-from fedkit.plots.live_figure import sync_figure
-from fedkit.plots.panel import WIDTH
+from fedkit.plots.panel import WIDTH, sync_figure
 from fedkit.plots.theme import (
     BLUE,
     GREEN,
@@ -60,16 +59,12 @@ def redeal(job: Job, **changes) -> Job:
     """
     config = replace(job.config, **changes)
     check_config(config)
-    dealt = deal(
-        job.corpus, config.partition, config.clients, config.examples_per_client, config.seed
-    )
-    read = [
-        ClientData(
-            s.client_id,
-            *(job.model.tokenize(part, config.max_tokens) for part in (s.train, s.validation)),
-        )
-        for s in dealt
-    ]
+    how = (config.partition, config.clients, config.examples_per_client, config.seed)
+    read = []
+    for client in deal(job.corpus, *how):
+        parts = (client.train, client.validation)
+        texts = [job.model.tokenize(part, config.max_tokens) for part in parts]
+        read.append(ClientData(client.client_id, *texts))
     return replace(job, config=config, clients=read)
 
 
@@ -104,12 +99,10 @@ def simulate_clients(job: Job, clients: int, rows: int, **changes) -> Job:
     config, pool = replace(job.config, clients=clients, **changes), job.pooled()
     rng = np.random.default_rng(config.seed)
     known = pool.validation.take(range(min(4, len(pool.validation))))
-    simulated = [
-        ClientData(
-            f"site {i}", pool.train.take(rng.choice(len(pool.train), rows, replace=False)), known
-        )
-        for i in range(clients)
-    ]
+    simulated = []
+    for number in range(clients):
+        drawn = rng.choice(len(pool.train), rows, replace=False)
+        simulated.append(ClientData(f"site {number}", pool.train.take(drawn), known))
     return replace(job, config=config, clients=simulated)
 
 
@@ -165,12 +158,9 @@ def norm_histogram(norms: Tensor, clip: float, sentence: str) -> go.Figure:
     top = max(lengths)
     for low, high, colour in ((0, clip, BLUE), (clip, top * 1.01, ORANGE)):
         part = [n for n in lengths if low < n <= high]
-        fig.add_histogram(
-            x=part,
-            xbins={"start": 0, "end": top + width, "size": width},
-            marker={"color": colour},
-            hovertemplate="length %{x}<br>%{y} reports<extra></extra>",
-        )
+        bins, hover = {"start": 0, "end": top + width, "size": width}, "length %{x}<br>%{y} reports"
+        style = {"marker": {"color": colour}, "hovertemplate": f"{hover}<extra></extra>"}
+        fig.add_histogram(x=part, xbins=bins, **style)
     fig.add_vline(x=clip, line={"color": INK, "width": 2})
     layout(fig, sentence, "", "Length of one report's gradient", "Reports", TALL, top=44)
     fig.update_layout(barmode="stack", bargap=0.05)
@@ -206,20 +196,13 @@ def budget_by_round(record: Run, sentence: str) -> go.Figure:
     """Draw the epsilon spent before round 1 and after each round, and the budget."""
     states = record.states
     budget = float(parse_spec(record.config["privacy"])[1]["eps"])
+    words = {"text": [f"{s.epsilon:.1f}" for s in states], "textfont": font("#ffffff")}
+    words |= {"textposition": "inside", "insidetextanchor": "end", "textangle": 0}
+    words |= {"customdata": [formatting.percent(s.accuracy) for s in states]}
+    hover = "round %{x}<br>ε %{y:.2f} spent<br>%{customdata} right<extra></extra>"
+    look = {"marker": {"color": BLUE}, "cliponaxis": False, "hovertemplate": hover}
     fig = go.Figure()
-    fig.add_bar(
-        x=[s.round for s in states],
-        y=[s.epsilon for s in states],
-        marker={"color": BLUE},
-        cliponaxis=False,
-        text=[f"{s.epsilon:.1f}" for s in states],
-        textposition="inside",
-        insidetextanchor="end",
-        textangle=0,
-        textfont=font("#ffffff"),
-        customdata=[formatting.percent(s.accuracy) for s in states],
-        hovertemplate="round %{x}<br>ε %{y:.2f} spent<br>%{customdata} right<extra></extra>",
-    )
+    fig.add_bar(x=[s.round for s in states], y=[s.epsilon for s in states], **look, **words)
     level = [Label(budget, f"ε = {budget:g}", "the budget", ORANGE)]
     draw_levels(fig, level)
     title = "Round (0: the private head start)"

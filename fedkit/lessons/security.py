@@ -53,6 +53,7 @@ NOISE: dict[str, Defence] = {
     "head only, noise for ε = 8": DEFENCES["head eps 8"],
 }
 ON_ALL_WEIGHTS = ("words", "spans", "lookup")  # attacks on an update of the whole model
+CLIP, REACH = 0.2, 1.2  # of the private head: length of a gradient, noise on a weight at the end
 WORDS, TEXTS, LISTED = "words read", "whole texts read", "picked from a list"
 
 
@@ -64,9 +65,8 @@ def observe_update(
 ) -> ObservedUpdate:
     """Return a client's update as the server receives it."""
     job, known, rng = stage.job, stage.known, np.random.default_rng(seed)
-    gradient = observed_gradient(
-        defence, job.model, known.shared, [batch], job.config, known.adjust, rng, len(job.clients)
-    )
+    world = (job.config, known.adjust, rng, len(job.clients))
+    gradient = observed_gradient(defence, job.model, known.shared, [batch], *world)
     return ObservedUpdate(gradient, len(batch), known)
 
 
@@ -134,10 +134,9 @@ def attack_masked_upload(stage: LeakSetup, batches: int, seed: int = 0) -> dict[
             made = attack_score(LEAKS[name].run(hidden), batch, known.special)
             own.append((made.recall or 0.0, made.precision or 0.0, made.sentences or 0.0))
     keys = ("tokens_recall", "tokens_precision", "sentences")
-    rows: list[dict[str, Any]] = [
-        {"attack": name} | dict(zip(keys, np.mean(own, axis=0).tolist()))
-        for name, own in scores.items()
-    ]
+    rows: list[dict[str, Any]] = []
+    for name, own in scores.items():
+        rows.append({"attack": name} | dict(zip(keys, np.mean(own, axis=0).tolist())))
     return best_scores(rows)
 
 
@@ -145,10 +144,11 @@ def first_updates(job: Job) -> dict[str, np.ndarray]:
     """Return {client: its update of round 1 as one float64 vector}."""
     job.model.load_params(job.start)
     shared, prior, _ = compute_head_start(job.model, job.clients, job.config)
-    return {
-        c.client_id: _flat(train(job.model, shared, c, job.config, 1, prior).delta)
-        for c in job.clients
-    }
+    out = {}
+    for client in job.clients:
+        update = train(job.model, shared, client, job.config, 1, prior)
+        out[client.client_id] = _flat(update.delta)
+    return out
 
 
 def _flat(params: Params) -> np.ndarray:
@@ -166,9 +166,8 @@ def watch_aggregation(
     """
     size, views = len(next(iter(deltas.values()))), {}
     there = [c for c in deltas if c not in absent]
-    sealed, plain_sum = (
-        one.open(list(deltas), size, seed=0, round=1) for one in (lock, make_lock("none"))
-    )
+    locks = (lock, make_lock("none"))
+    sealed, plain_sum = (one.open(list(deltas), size, seed=0, round=1) for one in locks)
     for n, client in enumerate(there, 1):
         for session in (sealed, plain_sum):
             session.add(client, session.seal(client, deltas[client]))
@@ -206,9 +205,13 @@ def encrypt_sizes(sizes: Mapping[str, int], most: int = 400_000) -> list[Encrypt
     """
     out: list[EncryptedUpdate] = []
     for name, size in sorted(sizes.items(), key=lambda item: item[1]):
-        out.append(
-            _encrypt(name, size) if size <= most or not out else _extrapolate(name, size, out[-1])
-        )
+        if size <= most or not out:
+            out.append(_encrypt(name, size))
+            continue
+        like, slots = out[-1], Ckks().slots
+        times = -(-size // slots) / -(-like.numbers // slots)
+        scaled = (round(like.nbytes * times), like.seconds * times)
+        out.append(EncryptedUpdate(name, size, *scaled, like.error, measured=False))
     return out
 
 
@@ -222,14 +225,6 @@ def _encrypt(name: str, size: int) -> EncryptedUpdate:
     total = session.result()[0]
     error = float(np.abs(total - sum(vectors.values())).max())
     return EncryptedUpdate(name, size, len(body), (time.perf_counter() - began) / 2, error)
-
-
-def _extrapolate(name: str, size: int, like: EncryptedUpdate) -> EncryptedUpdate:
-    slots = Ckks().slots
-    times = -(-size // slots) / -(-like.numbers // slots)
-    return EncryptedUpdate(
-        name, size, round(like.nbytes * times), like.seconds * times, like.error, False
-    )
 
 
 @dataclass(frozen=True)
@@ -265,21 +260,17 @@ def train_and_attack(
     fit = partial(membership.overfit_head, num_labels=width)
     if privacy:
         noise = noise_for_epsilon(privacy, delta, lambda z: [Releases(z, 1.0, steps)])
-        plan = _head_plan(noise, steps, int(member.sum()))
+        plan = training_plan(noise, 1.0, steps, CLIP)
+        # the steps together leave noise of REACH on every weight, as in a run
+        rate = REACH / steps**0.5 / (CLIP * noise) * int(member.sum())
+        plan = replace(plan, head_lr=rate)
         fit, many = partial(private_head, plan=plan, num_labels=width), None
         bound = partial(allowed_tpr, ((noise, 1.0, steps),))
     attacks = membership.attack_training(fit, vectors, labels, member, shadows, seed, bound, many)
     logits = fit(vectors[member], labels[member], seed)(job.model.features(job.test))
     best = max(attacks, key=lambda a: (a.roc.at[0.01].value, a.roc.auc))
-    return AttackedHead(
-        float((logits.argmax(1) == job.test.labels).mean()), best, bound, privacy or math.inf
-    )
-
-
-def _head_plan(noise: float, steps: int, rows: int, clip: float = 0.2, reach: float = 1.2):
-    """Return a plan whose steps together leave noise of `reach` on every weight, as in a run."""
-    plan = training_plan(noise, 1.0, steps, clip)
-    return replace(plan, head_lr=reach / steps**0.5 / (clip * noise) * rows)
+    accuracy = float((logits.argmax(1) == job.test.labels).mean())
+    return AttackedHead(accuracy, best, bound, privacy or math.inf)
 
 
 @dataclass(frozen=True)

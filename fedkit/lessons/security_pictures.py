@@ -24,15 +24,7 @@ from fedkit.lessons.security import (
     EncryptedUpdate,
     SchemeCost,
 )
-from fedkit.plots.charts import (
-    draw_curve,
-    draw_dots,
-    error_bar,
-    h_bars,
-    heat_map,
-    name_rows,
-    rows_of,
-)
+from fedkit.plots import charts
 from fedkit.plots.labels import Label, label_lines
 from fedkit.plots.theme import (
     BLUE,
@@ -71,9 +63,8 @@ def match_words(original: str, recovered: str) -> list[tuple[str, bool]]:
 
 def recovered_text(original: str, recovered: Mapping[str, str]) -> str:
     """Return HTML: the client's text, and below it, for each attack, which words were recovered."""
-    rows: list[tuple] = [
-        ("What the site holds", [(word, None) for word in split_words(original)], "")
-    ]
+    held = [(word, None) for word in split_words(original)]
+    rows: list[tuple] = [("What the site holds", held, "")]
     for name, text in recovered.items():
         marked = match_words(original, text)
         share = sum(found for _, found in marked) / max(1, len(marked))
@@ -111,7 +102,7 @@ def leak_heatmap(
     layout(fig, sentence, "", None, None, 60 + int(34 * -y), top=36)
     heads = {"tickvals": [0, 1, 2], "ticktext": [f"<b>{c}</b>" for c in COLUMNS]}
     fig.update_xaxes(side="top", showgrid=False, tickfont=font(), range=[-0.5, 2.5], **heads)
-    name_rows(fig, list(names.values()), list(names))
+    charts.name_rows(fig, list(names.values()), list(names))
     return fig.update_yaxes(range=[y + 0.4, 0.6])
 
 
@@ -122,7 +113,7 @@ def _leak_row(fig: go.Figure, defence: str, values: Mapping[str, float], y: floa
         words[0] += ", but whose?"
     gaps = {"dy": 0.9, "y0": y, "xgap": 3, "ygap": 3, "zmin": 0, "zmax": 100}
     hover = figure_text(defence) + ": %{z:.0f} %<extra></extra>"
-    fig.add_trace(heat_map([shares], [0, 1, 2], [y], SHADES, hovertemplate=hover, **gaps))
+    fig.add_trace(charts.heat_map([shares], [0, 1, 2], [y], SHADES, hovertemplate=hover, **gaps))
     for x, (share, text) in enumerate(zip(shares, words)):
         note(fig, text, x, y, font=font("#ffffff" if share > 60 else INK))
 
@@ -138,18 +129,19 @@ def sum_strips(
     order = np.argsort(truth)[np.linspace(0, len(truth) - 1, min(shown, len(truth))).astype(int)]
     ranks = [np.argsort(np.argsort(view[order])) for view in views.values()]
     likeness = {n: float(np.corrcoef(view, truth)[0, 1]) for n, view in views.items()}
-    rows = rows_of(views)
+    rows = charts.rows_of(views)
     colours = [[0, SAFE], [0.5, "#ffffff"], [1, LEAK]]
-    fig = go.Figure(heat_map(ranks, None, rows, colours, ygap=4, hoverinfo="skip"))
+    fig = go.Figure(charts.heat_map(ranks, None, rows, colours, ygap=4, hoverinfo="skip"))
     side = {"xref": "paper", "xanchor": "left", "align": "left", "xshift": 8}
     for row, (name, view) in zip(rows, views.items()):
         words = f"{formatting.percent(max(0.0, likeness[name]), 0)} like the true sum"
-        words += f"<br>largest {_largest_number(view)}"
+        most = float(np.abs(view).max())
+        words += f"<br>largest {f'{most:,.0f}' if most >= 100 else f'{most:.2g}'}"
         note(fig, words, 1, row, font=font(INK, SIZE - 1), **side)
     title = "Numbers of the sum, those with the lowest true value first"
     layout(fig, sentence, "", title, None, 60 + 44 * len(rows), right=170)
     fig.update_xaxes(showticklabels=False)
-    name_rows(fig, [figure_text(name) for name in views])
+    charts.name_rows(fig, [figure_text(name) for name in views])
     return fig.update_yaxes(range=None)
 
 
@@ -159,25 +151,20 @@ def encrypted_size_bars(found: Sequence[EncryptedUpdate], sentence: str) -> go.F
     for place, one in enumerate(found):
         y = 3 * (len(found) - place)
         hatch = "" if one.measured else "/"
-        work = f", {_seconds_text(one.seconds)} of work" + " (reckoned)" * bool(hatch)
+        quick = one.seconds < 1
+        took = f"{1e3 * one.seconds:.0f} ms" if quick else formatting.seconds(one.seconds)
+        work = f", {took} of work" + " (reckoned)" * bool(hatch)
+        reckoned = {"pattern": {"shape": hatch}}
         bars = (
-            (y + 1, one.plain_bytes, GREY, "", "plain", ""),
-            (y, one.nbytes, SAFE, hatch, "encrypted", work),
+            (y + 1, one.plain_bytes, GREY, {"pattern": {"shape": ""}}, "plain", ""),
+            (y, one.nbytes, SAFE, reckoned, "encrypted", work),
         )
-        for row, nbytes, colour, shape, what, more in bars:
-            bar = h_bars(
-                [nbytes],
-                [row],
-                colour,
-                width=0.9,
-                text=formatting.megabytes(nbytes / 1e6) + more,
-                textposition="outside",
-                cliponaxis=False,
-                textfont=font(),
-                marker={"pattern": {"shape": shape}},
-                hovertemplate=f"{figure_text(one.name)}, {what}<extra></extra>",
-            )
-            fig.add_trace(bar)
+        for row, nbytes, colour, marker, what, more in bars:
+            words = formatting.megabytes(nbytes / 1e6) + more
+            style = {"text": words, "textposition": "outside", "textfont": font()}
+            style |= {"hovertemplate": f"{figure_text(one.name)}, {what}<extra></extra>"}
+            look = {"width": 0.9, "cliponaxis": False, "marker": marker}
+            fig.add_trace(charts.h_bars([nbytes], [row], colour, **look, **style))
         names[y + 0.5] = f"<b>{figure_text(one.name)}</b><br>{one.numbers:,} numbers"
     title = "Bytes that a site sends in a round (log scale)"
     layout(fig, sentence, "", title, None, 130 + 92 * len(found), top=44)
@@ -186,7 +173,7 @@ def encrypted_size_bars(found: Sequence[EncryptedUpdate], sentence: str) -> go.F
     words = [formatting.megabytes(tick / 1e6) for tick in ticks]
     ends = [3.0, np.log10(top) + 2.2]
     fig.update_xaxes(type="log", range=ends, tickvals=ticks, ticktext=words)
-    name_rows(fig, list(names.values()), list(names))
+    charts.name_rows(fig, list(names.values()), list(names))
     fig.update_yaxes(range=None)
     marks = {"plain": ("■", GREY), "encrypted": ("■", SAFE), "reckoned, not measured": ("▨", SAFE)}
     return key_above(fig, marks)
@@ -196,7 +183,7 @@ def roc_curves(found: Mapping[str, AttackedHead], sentence: str) -> go.Figure:
     """Draw true-positive against false-positive rate (log), with the bound of the noise."""
     grid = np.geomspace(1e-3, 1, 61)
     fig, labels = go.Figure(), []
-    draw_curve(fig, grid, grid, MUTED, dash="dot")
+    charts.draw_curve(fig, grid, grid, MUTED, dash="dot")
     fig.add_vline(x=0.01, line={"color": GRID, "width": 2}, layer="below")
     for (name, one), colour in zip(found.items(), (LEAK, SAFE, PINK)):
         roc = one.attack.roc
@@ -204,15 +191,15 @@ def roc_curves(found: Mapping[str, AttackedHead], sentence: str) -> go.Figure:
         # finer than one false alarm: not measured
         tpr[(grid < 1 / one.attack.others) | (tpr <= 0)] = np.nan
         hover = f"{figure_text(name)}: %{{y:.1%}} found at %{{x:.2%}} false alarms"
-        draw_curve(fig, grid, tpr, colour, 3, hover)
+        charts.draw_curve(fig, grid, tpr, colour, 3, hover)
         at = roc.at[0.01]
-        whisker = error_bar([at.value], [at.low], [at.high], colour, 2, 6)
-        draw_dots(fig, [0.01], [max(at.value, 5e-4)], colour, 11, error_y=whisker)
+        whisker = charts.error_bar([at.value], [at.low], [at.high], colour, 2, 6)
+        charts.draw_dots(fig, [0.01], [max(at.value, 5e-4)], colour, 11, error_y=whisker)
         found_share = formatting.percent(at.value)
         labels.append(Label(float(np.log10(max(at.value, 1e-3))), found_share, name, colour))
         if one.bound:
             bound, most = [one.bound(float(x)) for x in grid], one.bound(0.01)
-            draw_curve(fig, grid, bound, colour, dash="dash")
+            charts.draw_curve(fig, grid, bound, colour, dash="dash")
             number = f"any attack: {formatting.percent(most)}"
             labels.append(Label(float(np.log10(most)), number, f"at most, {name}", colour))
     x, y = "Others wrongly called members (log scale)", "Members found (log scale)"
@@ -232,28 +219,23 @@ def audit_bars(found: Mapping[str, AuditResult], sentence: str) -> go.Figure:
     """Draw per audit the epsilon proven (bar), the most provable (line), the promise (diamond)."""
     fig = go.Figure()
     tick = {"symbol": "line-ns-open", "opacity": [0, 1]}
-    for row, one in zip(rows_of(found), found.values()):
+    for row, one in zip(charts.rows_of(found), found.values()):
         colour = LEAK if one.caught else SAFE
         line = {"mode": "lines+markers", "line": {"color": GREY, "width": 2}}
-        draw_dots(fig, [0, one.most], [row, row], MUTED, 14, marker=tick, **line)
-        fig.add_trace(h_bars([one.lower], [row], colour, width=0.34, hoverinfo="skip"))
-        draw_dots(fig, [one.upper], [row], INK, 15, marker={"symbol": "diamond"})
-        words = (
-            f"<b>{'broken' if one.caught else 'nothing against it'}</b>: promised {one.upper:.2f}, "
-            f"proven {one.lower:.2f} of at most {one.most:.2f}"
-        )
+        charts.draw_dots(fig, [0, one.most], [row, row], MUTED, 14, marker=tick, **line)
+        fig.add_trace(charts.h_bars([one.lower], [row], colour, width=0.34, hoverinfo="skip"))
+        charts.draw_dots(fig, [one.upper], [row], INK, 15, marker={"symbol": "diamond"})
+        verdict = "broken" if one.caught else "nothing against it"
+        proven = f"proven {one.lower:.2f} of at most {one.most:.2f}"
+        words = f"<b>{verdict}</b>: promised {one.upper:.2f}, {proven}"
         colour = LEAK if one.caught else INK
         note(fig, words, 0, row, xanchor="left", yshift=22, font=font(colour))
     delta = next(iter(found.values())).delta
     layout(fig, sentence, "", f"ε at δ = {delta:g}", None, 110 + 84 * len(found), top=44)
-    name_rows(fig, [figure_text(n, 60).replace(" | ", "<br>") for n in found])
+    charts.name_rows(fig, [figure_text(n, 60).replace(" | ", "<br>") for n in found])
     fig.update_xaxes(range=[0, 1.06 * max(max(one.most, one.upper) for one in found.values())])
-    marks = {
-        "proven by the attack": ("▬", SAFE),
-        "promised": ("◆", INK),
-        "most it could have shown": ("—", GREY),
-    }
-    return key_above(fig, marks)
+    marks = {"proven by the attack": ("▬", SAFE), "promised": ("◆", INK)}
+    return key_above(fig, marks | {"most it could have shown": ("—", GREY)})
 
 
 def scheme_table(found: Sequence[SchemeCost]) -> str:
@@ -266,12 +248,3 @@ def scheme_table(found: Sequence[SchemeCost]) -> str:
         right, took = formatting.percent(one.accuracy), formatting.seconds(one.seconds)
         rows.append((*told, right, "-" if one.scheme.startswith("all in") else sent, took))
     return _render_table("schemes.html.j2", rows)
-
-
-def _largest_number(view: np.ndarray) -> str:
-    most = float(np.abs(view).max())
-    return f"{most:,.0f}" if most >= 100 else f"{most:.2g}"
-
-
-def _seconds_text(seconds: float) -> str:
-    return f"{1e3 * seconds:.0f} ms" if seconds < 1 else formatting.seconds(seconds)

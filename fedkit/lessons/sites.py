@@ -14,25 +14,15 @@ from fedkit.core.tensors import Params
 from fedkit.experiments.job import Job
 from fedkit.lessons.tuning import evenly_spaced
 from fedkit.network import World, replay
+from fedkit.plots import theme
 from fedkit.plots.charts import Line, draw_dots, line_chart, name_rows, rows_of
-from fedkit.plots.theme import (
-    BLACK,
-    BLUE,
-    INK,
-    ON_TEST,
-    ORANGE,
-    SERIES,
-    key_above,
-    layout,
-    words_above,
-)
 from fedkit.results import measures
 
-PALETTE = (BLACK, *SERIES)
+PALETTE = (theme.BLACK, *theme.SERIES)
 MARKS = {  # of the figure of drift: symbol of plotly, sign in the key, colour
-    "a site alone": ("circle-open", "○", ORANGE),
-    "the mean of all": ("diamond", "◆", BLUE),
-    "start": ("line-ns-open", "|", INK),
+    "a site alone": ("circle-open", "○", theme.ORANGE),
+    "the mean of all": ("diamond", "◆", theme.BLUE),
+    "start": ("line-ns-open", "|", theme.INK),
 }
 
 
@@ -68,10 +58,10 @@ def accuracy_drift(found: Mapping[str, DriftAccuracy], sentence: str) -> go.Figu
             marker = {"symbol": symbol, "line": {"width": 2.5, "color": colour}}
             xs, hover = [100 * v for v in values], who + ": %{x:.1f} %"
             draw_dots(fig, xs, [row] * len(xs), colour, 15, hover, marker, cliponaxis=False)
-    layout(fig, sentence, "", ON_TEST, None, 120 + 60 * len(found), top=44)
+    theme.layout(fig, sentence, "", theme.ON_TEST, None, 120 + 60 * len(found), top=44)
     name_rows(fig, [f"<b>{figure_text(name)}</b>" for name in found], grid=True)
     fig.update_xaxes(range=[0, 100], dtick=20)
-    return key_above(fig, {who: (sign, colour) for who, (_, sign, colour) in MARKS.items()})
+    return theme.key_above(fig, {who: (sign, colour) for who, (_, sign, colour) in MARKS.items()})
 
 
 def curves_by_round(runs: Mapping[str, Run], sentence: str) -> go.Figure:
@@ -95,7 +85,7 @@ def _accuracy_curves(
     for (name, run), colour in zip(runs.items(), PALETTE):
         values = [100 * state.accuracy for state in run.states]
         lines.append(Line(name, at[name], values, colour))
-    return line_chart(lines, sentence, x, ON_TEST, ends=True)
+    return line_chart(lines, sentence, x, theme.ON_TEST, ends=True)
 
 
 def interval_half_width(run: Run) -> float:
@@ -142,7 +132,7 @@ def accuracy_changes(
     order = sorted(after, key=lambda client: after[client])
     fig = go.Figure()
     for row, client in enumerate(order):
-        colour = ORANGE if client in late else BLUE
+        colour = theme.ORANGE if client in late else theme.BLUE
         fills, outline = ["#ffffff", colour], {"color": colour, "width": 2}
         ends = [100 * before[client], 100 * after[client]]
         line = {"mode": "lines+markers", "line": {"color": colour, "width": 3}}
@@ -152,8 +142,8 @@ def accuracy_changes(
             fig, ends, [row, row], colour, 13, "%{customdata}: %{x:.1f} %", marker, **line, **named
         )
     title = "Accuracy on test examples like the client's own (%)"
-    layout(fig, sentence, "", title, None, 100 + 30 * len(order), top=44)
+    theme.layout(fig, sentence, "", title, None, 100 + 30 * len(order), top=44)
     words = [f"{figure_text(c, 18)}{' (always late)' * (c in late)}" for c in order]
     name_rows(fig, words, range(len(order)), grid=True)
-    key = f"○ {names[0]}   ● {names[1]}   <span style='color:{ORANGE}'>━</span> always late"
-    return words_above(fig, key)
+    key = f"○ {names[0]}   ● {names[1]}   <span style='color:{theme.ORANGE}'>━</span> always late"
+    return theme.words_above(fig, key)

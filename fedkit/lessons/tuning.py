@@ -14,16 +14,7 @@ from fedkit.core.formatting import figure_text
 from fedkit.core.stats import wilson_interval
 from fedkit.data.corpus import Corpus, Examples
 from fedkit.models.classifier import Model
-from fedkit.plots.charts import (
-    Line,
-    bar_chart,
-    bar_columns,
-    draw_dots,
-    error_bar,
-    line_chart,
-    lines_from_table,
-    log_axis,
-)
+from fedkit.plots import charts
 from fedkit.plots.labels import Label, draw_levels, label_lines, name_spots
 from fedkit.plots.theme import AMBER, BLUE, GREY, MUTED, ORANGE, PINK, SKY, key_above, layout
 
@@ -91,14 +82,14 @@ def accuracy_by_parameters(
     spans = {n: wilson_interval(right[n].count("1"), len(right[n])) for n in names}
     low = 100 * min(start, *(s[0] for s in spans.values())) - 1.5
     high = 100 * max(s[1] for s in spans.values()) + 3
-    axis = log_axis(min(trained.values()) / 2.2, max(trained.values()) * 2.2)
+    axis = charts.log_axis(min(trained.values()) / 2.2, max(trained.values()) * 2.2)
     fig = go.Figure()
     for name in names:
         y, (below, above) = 100 * shares[name], spans[name]
         hover = f"{figure_text(name)}<br>%{{x:,}} numbers<br>%{{y:.1f}} %"
-        whisker = error_bar([y], [100 * below], [100 * above], GREY)
+        whisker = charts.error_bar([y], [100 * below], [100 * above], GREY)
         colour = ORANGE if name == chosen else BLUE
-        draw_dots(fig, [trained[name]], [y], colour, 13, hover, error_y=whisker)
+        charts.draw_dots(fig, [trained[name]], [y], colour, 13, hover, error_y=whisker)
     level = [Label(100 * start, f"{100 * start:.1f} %", "class means, no training", MUTED)]
     draw_levels(fig, level, 1.5)
     title = "Trained numbers, head included (log scale)"
@@ -120,7 +111,7 @@ def cost_bars(
     held = {part: ([memory[n][part] for n in seconds], c) for part, c in PARTS.items()}
     times = {"training": (list(seconds.values()), BLUE)}
     columns = {"Training (s)": times, "One training step (MB)": held}
-    fig = bar_columns(list(seconds), columns, sentence, top=66)
+    fig = charts.bar_columns(list(seconds), columns, sentence, top=66)
     key_above(fig, {part: ("■", colour) for part, colour in PARTS.items()})
     fig.layout.annotations[-1].yshift = 28
     return fig
@@ -132,8 +123,8 @@ def accuracy_by_examples(table: DataFrame, sentence: str, colours: Sequence[str]
     """
     title = "Training examples, all companies together"
     hover = "%{x:,} examples<br>accuracy %{y:.1f} %"
-    lines = lines_from_table(table, colours)
-    fig = line_chart(lines, sentence, title, ON_VALIDATION, hover=hover)
+    lines = charts.lines_from_table(table, colours)
+    fig = charts.line_chart(lines, sentence, title, ON_VALIDATION, hover=hover)
     sizes = [int(n) for n in table.index]
     return fig.update_xaxes(tickvals=sizes, ticktext=[f"{n:,}" for n in sizes])
 
@@ -144,14 +135,14 @@ def rounds_and_exchanges(
     """Draw accuracy (shares) by round of training; dashed lines: one exchange without training."""
     rounds = range(max(len(values) for values in lines.values()))
     drawn = [
-        Line(name, rounds[: len(values)], [100 * v for v in values], colour)
+        charts.Line(name, rounds[: len(values)], [100 * v for v in values], colour)
         for (name, values), colour in zip(lines.items(), (BLUE, SKY, MUTED))
     ]
     drawn += [
-        Line(name, rounds, [100 * share] * len(rounds), colour, "dash", level=True)
+        charts.Line(name, rounds, [100 * share] * len(rounds), colour, "dash", level=True)
         for (name, share), colour in zip(levels.items(), (ORANGE, PINK, AMBER))
     ]
-    fig = line_chart(drawn, sentence, "Round of training (0: before any)", ON_VALIDATION)
+    fig = charts.line_chart(drawn, sentence, "Round of training (0: before any)", ON_VALIDATION)
     return fig.update_xaxes(dtick=1, tick0=0)
 
 
@@ -167,6 +158,6 @@ def held_out_accuracy_bars(
     named = {f"{name}, {count:,} numbers": 100 * v for name, (count, v, _) in values.items()}
     lows, highs = ([100 * span[end] for *_, span in values.values()] for end in (0, 1))
     title = "Accuracy on the test set, with its 95 % interval (%)"
-    whisker = error_bar(list(named.values()), lows, highs, width=5)
-    fig = bar_chart(named, sentence, title, colours, error_x=whisker)
+    whisker = charts.error_bar(list(named.values()), lows, highs, width=5)
+    fig = charts.bar_chart(named, sentence, title, colours, error_x=whisker)
     return fig.update_xaxes(range=[0, 102], dtick=20)

@@ -12,7 +12,7 @@ from fedkit.plots.accuracy import (
     replay_world,
     scoreboard_bars,
 )
-from fedkit.plots.clients import round_seconds, traffic, traffic_by_client, who_has_what
+from fedkit.plots.clients import round_seconds, traffic, who_has_what
 from fedkit.plots.pareto import pareto, training_load
 from fedkit.plots.privacy import privacy_cost, privacy_cost_figures
 from fedkit.plots.timeline import draw_round
@@ -30,7 +30,6 @@ __all__ = [
     "round_seconds",
     "scoreboard_bars",
     "traffic",
-    "traffic_by_client",
     "training_load",
     "who_has_what",
 ]

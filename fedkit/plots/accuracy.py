@@ -15,18 +15,9 @@ from fedkit.core import formatting
 from fedkit.core.formatting import figure_text
 from fedkit.core.record import RoundRecord, Run
 from fedkit.network import profiles, replay
-from fedkit.plots.charts import (
-    SHARES,
-    Line,
-    draw_dots,
-    draw_end,
-    draw_line,
-    error_bar,
-    h_bars,
-    rows_of,
-)
+from fedkit.plots import charts
 from fedkit.plots.labels import Label, label_lines
-from fedkit.plots.theme import INK, ON_TEST, SERIES, above_bar, key_above, layout
+from fedkit.plots.theme import INK, ON_TEST, SERIES, above_bar, caption, key_above, layout
 from fedkit.results import measures
 from fedkit.results.measures import Runs
 from fedkit.results.method_style import method_style
@@ -34,7 +25,6 @@ from fedkit.results.method_style import method_style
 HEIGHT, AXIS_ROOM = 440, 70  # px of a line figure; of them for the x axis and its title
 RIGHT = 132  # px for labels beside the lines
 DASHES = ("solid", "dashdot", "longdash", "dot")
-FROZEN = "Frozen: logistic regression on the frozen encoder"
 
 
 def accuracy_by_round(runs: Runs) -> go.Figure:
@@ -51,13 +41,8 @@ def accuracy_by_round(runs: Runs) -> go.Figure:
         shown = run.states
         at, dash = [r.round for r in shown], DASHES[place % len(DASHES)]
         labels.append(_curve(fig, run, at, shown, name, longest, dash))
-    caption = (
-        "Round 0 is the shared start before training, the band is the 95 % interval over test"
-        f" examples, and a dashed line is the final accuracy of a baseline. {FROZEN}."
-    )
-    layout(
-        fig, _finding(runs), caption, "Round (0 = before training)", ON_TEST, HEIGHT, right=RIGHT
-    )
+    words, x = caption("accuracy_by_round"), "Round (0 = before training)"
+    layout(fig, _finding(runs), words, x, ON_TEST, HEIGHT, right=RIGHT)
     fig.update_xaxes(range=[0, longest], dtick=max(1, math.ceil(longest / 6)), tickangle=0)
     return _finish(fig, labels)
 
@@ -82,20 +67,13 @@ def accuracy_by_time(
     fig, shown = go.Figure(), run.states
     labels = _baseline_lines(fig, measures.sort_runs(against), longest / size)
     at = [clock[r.round] / size for r in shown]
-    labels.append(
-        _curve(fig, run, at, shown, measures.display_names([run], short=True)[0], longest / size)
-    )
-    sentence = (
-        f"The run takes {formatting.seconds(clock[-1])} of simulated time over"
-        f" {profiles.describe_link(link)}"
-        f"{'' if devices == 'as-measured' else f', on {devices} devices'}."
-    )
-    caption = (
-        "Simulated, not measured: recorded bytes over the link, measured training seconds on"
-        f" devices {profiles.describe_device(devices)}, clients at the same time, the server"
-        " waiting for the last."
-    )
-    layout(fig, sentence, caption, f"Simulated time ({unit})", ON_TEST, HEIGHT, right=RIGHT)
+    name = measures.display_names([run], short=True)[0]
+    labels.append(_curve(fig, run, at, shown, name, longest / size))
+    took, over = formatting.seconds(clock[-1]), profiles.describe_link(link)
+    on = "" if devices == "as-measured" else f", on {devices} devices"
+    sentence = f"The run takes {took} of simulated time over {over}{on}."
+    words = caption("accuracy_by_time", devices=profiles.describe_device(devices))
+    layout(fig, sentence, words, f"Simulated time ({unit})", ON_TEST, HEIGHT, right=RIGHT)
     fig.update_xaxes(range=[0, longest / size], nticks=8, tickangle=0)
     return _finish(fig, labels)
 
@@ -103,20 +81,20 @@ def accuracy_by_time(
 def scoreboard_bars(runs: Runs) -> go.Figure:
     """Draw the accuracy of every method with its 95 % interval and its worst client's accuracy."""
     runs = measures.sort_runs(runs)
-    rows, values = rows_of(runs), [100 * measures.accuracy(run) for run in runs]
+    rows, values = charts.rows_of(runs), [100 * measures.accuracy(run) for run in runs]
     names = [figure_text(name, 36) for name in measures.display_names(runs, short=True)]
     fig = go.Figure(_bars(runs, rows, values, names))
     worst = [100 * measures.lowest_client_accuracy(run) for run in runs]
     hover = "%{customdata}<br>worst client %{x:.1f} %"
     diamond = {"symbol": "diamond", "line": {"color": INK, "width": 2}}
     named = {"name": "worst client", "customdata": names}
-    draw_dots(fig, worst, rows, "#ffffff", 11, hover, diamond, **named)
+    charts.draw_dots(fig, worst, rows, "#ffffff", 11, hover, diamond, **named)
     for run, name, row in zip(runs, names, rows):
         above_bar(fig, row, f"{name}  <b>{formatting.percent(measures.accuracy(run))}</b>")
-    caption = f"The whisker is the 95 % interval, the diamond the worst client. {FROZEN}."
-    layout(fig, _rank_finding(runs), caption, ON_TEST, None, 90 + 56 * len(runs), top=44)
+    words, height = caption("scoreboard_bars"), 90 + 56 * len(runs)
+    layout(fig, _rank_finding(runs), words, ON_TEST, None, height, top=44)
     fig.update_yaxes(visible=False, range=[-0.6, len(runs) - 0.25])
-    fig.update_xaxes(range=list(SHARES), dtick=20)
+    fig.update_xaxes(range=list(charts.SHARES), dtick=20)
     return key_above(fig, {"worst client": ("\u25c7", INK)})
 
 
@@ -131,14 +109,10 @@ def aggregation_error(runs: Runs) -> go.Figure:
     most = max((v for values in found.values() for v in values if v == v), default=0.0) or 1.0
     for place, (name, values) in enumerate(found.items()):
         shown, rounds = [100 * v for v in values], range(1, len(values) + 1)
-        lines.append(Line(name, rounds, shown, SERIES[place % len(SERIES)]))
-        draw_line(fig, lines[-1], f"{figure_text(name)}, round %{{x}}<br>error %{{y:.2f}} %")
-    caption = (
-        "Size of what averaging misses of the exact mean of the sites' B A, against that mean; the"
-        " mean over all methods and seeds that aggregate so. 0 is exact."
-    )
-    title = "Aggregation error (% of the exact mean)"
-    layout(fig, _error_finding(lines), caption, "Round", title, HEIGHT, right=RIGHT)
+        lines.append(charts.Line(name, rounds, shown, SERIES[place % len(SERIES)]))
+        charts.draw_line(fig, lines[-1], f"{figure_text(name)}, round %{{x}}<br>error %{{y:.2f}} %")
+    words, title = caption("aggregation_error"), "Aggregation error (% of the exact mean)"
+    layout(fig, _error_finding(lines), words, "Round", title, HEIGHT, right=RIGHT)
     rounds_shown = [0.8, max(longest, 2)]
     fig.update_xaxes(range=rounds_shown, dtick=max(1, math.ceil(longest / 6)), tickangle=0)
     fig.update_yaxes(range=[-1, 108 * most])
@@ -161,16 +135,12 @@ def replay_world(run: Run, link: str | None = None, devices: str | None = None) 
 def _bars(runs: list[Run], rows: list[int], values: list[float], names: list[str]) -> go.Bar:
     bounds = [measures.accuracy_interval(run) for run in runs]
     lows, highs = ([100 * bound[end] for bound in bounds] for end in (0, 1))
-    return h_bars(
-        values,
-        rows,
-        [method_style(r.method).colour for r in runs],
-        width=0.4,
-        error_x=error_bar(values, lows, highs, INK, 2, 7),
-        customdata=[(n, _interval(run)) for n, run in zip(names, runs)],
-        hovertemplate="%{customdata[0]}<br>accuracy %{x:.1f} %<br>%{customdata[1]}<extra></extra>",
-        name="accuracy",
-    )
+    hover = "%{customdata[0]}<br>accuracy %{x:.1f} %<br>%{customdata[1]}<extra></extra>"
+    notes = [(name, _interval(run)) for name, run in zip(names, runs)]
+    said = {"name": "accuracy", "customdata": notes, "hovertemplate": hover}
+    whiskers = charts.error_bar(values, lows, highs, INK, 2, 7)
+    colours = [method_style(run.method).colour for run in runs]
+    return charts.h_bars(values, rows, colours, width=0.4, error_x=whiskers, **said)
 
 
 def _interval(run: Run) -> str:
@@ -187,7 +157,8 @@ def _baseline_lines(fig: go.Figure, runs: Sequence[Run], longest: float) -> list
         style, level = method_style(run.method), 100 * measures.accuracy(run)
         notes = [(figure_text(name), _interval(run))] * 2
         ends = ([0, longest], [level, level])
-        draw_line(fig, Line(name, *ends, style.colour, style.dash, True, notes), hover)
+        line = charts.Line(name, *ends, style.colour, style.dash, True, notes)
+        charts.draw_line(fig, line, hover)
         labels.append(Label(level, formatting.percent(level / 100), name, style.colour))
     return labels
 
@@ -209,83 +180,61 @@ def _curve(
     values = [100 * measures.as_number(r.accuracy) for r in shown]
     bounds = [measures.share_interval(v / 100, measures.test_size(run)) for v in values]
     edge = [100 * low for low, _ in bounds] + [100 * high for _, high in bounds][::-1]
-    fig.add_scatter(
-        x=at + at[::-1],
-        y=edge,
-        fill="toself",
-        fillcolor=colour,
-        opacity=0.15,
-        mode="none",
-        hoverinfo="skip",
-        name=f"{text} band",
-    )
+    look = {"fill": "toself", "fillcolor": colour, "opacity": 0.15, "mode": "none"}
+    named = {"hoverinfo": "skip", "name": f"{text} band"}
+    fig.add_scatter(x=at + at[::-1], y=edge, **look, **named)
     worst = [formatting.percent(measures.as_number(r.worst_client_accuracy)) for r in shown]
     notes = [
         (text, r.round, formatting.percent_range(*bound), lowest)
         for r, bound, lowest in zip(shown, bounds, worst)
     ]
-    line = Line(name, at, values, colour, dash, notes=notes)
-    draw_end(fig, line, longest)
+    line = charts.Line(name, at, values, colour, dash, notes=notes)
+    charts.draw_end(fig, line, longest)
     hover = (
         "%{customdata[0]}, round %{customdata[1]}<br>accuracy %{y:.1f} %<br>"
         "95 % interval %{customdata[2]}<br>worst client %{customdata[3]}"
     )
-    draw_line(fig, line, hover)
+    charts.draw_line(fig, line, hover)
     return Label(values[-1], formatting.percent(values[-1] / 100), name, colour, strong=True)
 
 
 def _finish(fig: go.Figure, labels: list[Label]) -> go.Figure:
-    fig.update_yaxes(range=list(SHARES), dtick=20)
-    label_lines(fig, labels, HEIGHT - AXIS_ROOM - fig.layout.meta["top"], *SHARES)
+    fig.update_yaxes(range=list(charts.SHARES), dtick=20)
+    label_lines(fig, labels, HEIGHT - AXIS_ROOM - fig.layout.meta["top"], *charts.SHARES)
     return fig
 
 
 def _finding(runs: list[Run]) -> str:
     """Return the accuracies of federated, local only and pooled in a sentence."""
     first = {run.method: run for run in reversed(runs)}
-    pairs = [("local", "local only"), ("pooled", "pooled")]
-    said = [
-        f"{name} {formatting.percent(measures.accuracy(first[m]))}"
-        for m, name in pairs
-        if m in first
-    ]
+    named = {"local": "local only", "pooled": "pooled"}
+    found = {name: measures.accuracy(first[m]) for m, name in named.items() if m in first}
+    said = [f"{name} {formatting.percent(share)}" for name, share in found.items()]
     if "federated" not in first:
         return f"To be beaten: {', '.join(said) or 'these methods'}."
     main = first["federated"]
-    start = (
-        f"After {measures.describe_rounds(main)} {_first_name(runs)} reaches"
-        f" {formatting.percent(measures.accuracy(main))}"
-    )
+    # with the settings that differ only when there are several runs
+    name = measures.display_names(measures.federated_runs(runs))[0]
+    after, right = measures.describe_rounds(main), formatting.percent(measures.accuracy(main))
+    start = f"After {after} {name[0].lower()}{name[1:]} reaches {right}"
     return start + ("; " + ", ".join(said) if said else "") + "."
 
 
 def _rank_finding(runs: list[Run]) -> str:
     """Return the place of federated among the methods in a sentence."""
     main = measures.federated_runs(runs)
-    best = max(
-        runs, key=lambda run: -1.0 if math.isnan(measures.accuracy(run)) else measures.accuracy(run)
-    )
+    shares = [measures.accuracy(run) for run in runs]
+    top = max(range(len(runs)), key=lambda i: -1.0 if math.isnan(shares[i]) else shares[i])
+    right = formatting.percent(shares[top])
     if not main:
-        return (
-            f"{method_style(best.method).name} is the most accurate, with"
-            f" {formatting.percent(measures.accuracy(best))}."
-        )
+        return f"{method_style(runs[top].method).name} is the most accurate, with {right}."
     place = 1 + sum(measures.accuracy(run) > measures.accuracy(main[0]) for run in runs)
     lowest = measures.lowest_client_accuracy(main[0])
     worst = "" if math.isnan(lowest) else f", and its worst client has {formatting.percent(lowest)}"
     name = measures.display_names(main)[0]
     if len(runs) == 1:
-        return f"{name} is right on {formatting.percent(measures.accuracy(best))}{worst}."
+        return f"{name} is right on {right}{worst}."
     return f"{name} is number {place} of {len(runs)} by accuracy{worst}."
-
-
-def _first_name(runs: list[Run]) -> str:
-    """Return the first federated run's name in a sentence.
-
-    It includes the settings that differ only when there are several runs.
-    """
-    name = measures.display_names(measures.federated_runs(runs))[0]
-    return name[0].lower() + name[1:]
 
 
 def _errors(runs: list) -> dict[str, list[float]]:
@@ -295,29 +244,22 @@ def _errors(runs: list) -> dict[str, list[float]]:
         values = [measures.as_number(getattr(r, "aggregation_error", None)) for r in run.rounds]
         if any(v == v for v in values):
             found.setdefault(str(run.config.get("aggregate", "mean")), []).append(values)
-    return {
-        name: [_mean(column) for column in zip_longest(*rows, fillvalue=math.nan)]
-        for name, rows in found.items()
-    }
+    means: dict[str, list[float]] = {}
+    for name, rows in found.items():
+        columns = zip_longest(*rows, fillvalue=math.nan)
+        known = [[v for v in column if v == v] for column in columns]
+        means[name] = [fmean(values) if values else math.nan for values in known]
+    return means
 
 
-def _mean(values: Sequence[float]) -> float:
-    known = [v for v in values if v == v]
-    return fmean(known) if known else math.nan
-
-
-def _error_finding(lines: Sequence[Line]) -> str:
+def _error_finding(lines: Sequence[charts.Line]) -> str:
     ends = {line.name: line.last / 100 for line in lines}
     if not ends:
         return "No aggregation error was recorded."
     worst, least = max(ends, key=ends.get), min(ends, key=ends.get)
-    start = (
-        f"In the last round {worst} misses {formatting.percent(ends[worst])} of the exact mean of"
-        " the adapters"
-    )
+    most = formatting.percent(ends[worst])
+    start = f"In the last round {worst} misses {most} of the exact mean of the adapters"
     if worst == least:
         return start + "."
-    return (
-        f"{start}, {least}"
-        f" {formatting.percent(ends[least]) if ends[least] > 1e-4 else 'practically nothing'}."
-    )
+    little = formatting.percent(ends[least]) if ends[least] > 1e-4 else "practically nothing"
+    return f"{start}, {least} {little}."

@@ -142,10 +142,13 @@ def range_around(values: Sequence[float]) -> tuple[float, float]:
     return max(0.0, min(values) - room), min(100.0, max(values) + room)
 
 
-def log_axis(low: float, high: float) -> dict[str, Any]:
-    """Return the settings of a log axis from `low` to `high`, with ticks at round numbers."""
+def log_axis(low: float, high: float, steps: Sequence[int] = ()) -> dict[str, Any]:
+    """Return the settings of a log axis from `low` to `high`, with ticks at round numbers.
+
+    steps: multiples of a decade with a tick; (): 1, and on a short axis also 3.
+    """
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps = (1, 3) if len(decades) < 6 else (1,)
+    steps = steps or ((1, 3) if len(decades) < 6 else (1,))
     ticks = [v for d in decades for s in steps if low <= (v := s * 10.0**d) <= high]
     words = [f"{v:,.0f}" if v >= 1 else f"{v:g}" for v in ticks]
     ends = [math.log10(low), math.log10(high)]
@@ -218,9 +221,8 @@ def bar_chart(
     rows = rows_of(values)
     colour = [colours[i % len(colours)] for i in range(len(values))]
     hover = style.pop("hovertemplate", "%{x:,.3f}<extra></extra>")
-    fig = go.Figure(
-        h_bars(list(values.values()), rows, colour, width=0.4, hovertemplate=hover, **style)
-    )
+    style |= {"width": 0.4, "hovertemplate": hover}
+    fig = go.Figure(h_bars(list(values.values()), rows, colour, **style))
     for (name, value), row in zip(values.items(), rows):
         above_bar(fig, row, f"{figure_text(name, 80)}  <b>{words(value)}</b>")
     layout(fig, sentence, "", title, None, 80 + 66 * len(values))
@@ -247,17 +249,9 @@ def bar_columns(
             bars = h_bars(values, rows, colour, width=0.6, hovertemplate=hover, showlegend=False)
             fig.add_trace(bars, row=1, col=col)
         totals = [float(sum(values)) for values in zip(*(values for values, _ in parts.values()))]
-        texts = go.Scatter(
-            x=totals,
-            y=rows,
-            mode="text",
-            text=[f" {short_number(total)}" for total in totals],
-            textposition="middle right",
-            cliponaxis=False,
-            hoverinfo="skip",
-            textfont=font(),
-        )
-        fig.add_trace(texts, row=1, col=col)
+        texts = {"text": [f" {short_number(total)}" for total in totals], "textfont": font()}
+        texts |= {"textposition": "middle right", "cliponaxis": False, "hoverinfo": "skip"}
+        fig.add_scatter(x=totals, y=rows, mode="text", **texts, row=1, col=col)
         fig.update_xaxes(row=1, col=col, range=[0, 1.45 * max(totals)])
     layout(fig, sentence, "", None, None, 50 + top + 46 * len(names), top=top)
     fig.update_layout(barmode="stack")
@@ -265,10 +259,9 @@ def bar_columns(
     name_rows(fig, [figure_text(name) for name in names])
     for col, heading in enumerate(columns, 1):
         place = {"xref": "x domain" if col == 1 else f"x{col} domain", "yref": "paper"}
-        words = {"xanchor": "left", "yanchor": "bottom", "align": "left", "yshift": 6}
-        note(
-            fig, f"<b>{figure_text(heading)}</b>", 0, 1, font=font(INK, SIZE - 1), **place, **words
-        )
+        style = {"xanchor": "left", "yanchor": "bottom", "align": "left", "yshift": 6}
+        style |= {"font": font(INK, SIZE - 1)}
+        note(fig, f"<b>{figure_text(heading)}</b>", 0, 1, **place, **style)
     return fig
 
 

@@ -13,29 +13,19 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import figure_text, printable_line
 from fedkit.core.record import RoundRecord, Run
 from fedkit.network import VisitSpan, profiles, replay
+from fedkit.plots import theme
 from fedkit.plots.accuracy import replay_world
 from fedkit.plots.charts import h_bars, heat_map, rows_of
-from fedkit.plots.theme import (
-    COUNTS,
-    DOWNLOAD,
-    INK,
-    SIZE,
-    TRAIN,
-    UPLOAD,
-    above_bar,
-    key_above,
-    layout,
-)
 from fedkit.results import measures
-from fedkit.results.measures import MB, Runs
+from fedkit.results.measures import Runs
 
 MOST = 20  # largest number of clients that are drawn
 FEW = 30  # most labels that are all named
 NUMBERED = 12  # most clients that are all named and whose cells show numbers
 ALIKE = 0.15  # clients have a similar mix when no share of a label differs by more
 FULL_TUNING = "Calculated, not measured: full tuning"  # hatched, not to be taken for measured
-WAYS = {"received": DOWNLOAD, "sent": UPLOAD}
-PHASES = {"download": DOWNLOAD, "training": TRAIN, "upload": UPLOAD}
+WAYS = {"received": theme.DOWNLOAD, "sent": theme.UPLOAD}
+PHASES = {"download": theme.DOWNLOAD, "training": theme.TRAIN, "upload": theme.UPLOAD}
 
 
 def traffic(runs: Runs) -> go.Figure:
@@ -49,19 +39,16 @@ def traffic(runs: Runs) -> go.Figure:
     rows = [f"Measured: {name}" for name in measures.display_names(runs)]
     sentence, base = _traffic_finding(down, up), math.nan
     if runs and not math.isnan(base := measures.base_mb(runs[0])):
-        each_way = base * _visits(runs[0])
+        visits = sum(len(r.clients) for r in runs[0].rounds)
+        each_way = base * (visits / max(len(measures.clients(runs[0])), 1))
         sentence = _traffic_finding(down, up, each_way)
         rows, down, up = [*rows, FULL_TUNING], [*down, each_way], [*up, each_way]
     fig = go.Figure([_direction(rows, *part) for part in zip(WAYS.items(), (down, up))])
     for row, *sizes in reversed(list(zip(rows_of(rows), rows, down, up))):
-        above_bar(fig, row, _row_words(*sizes))
+        theme.above_bar(fig, row, _row_words(*sizes))
     once = "" if math.isnan(base) else f" ({formatting.megabytes(base)} per client, once)"
-    caption = (
-        "Mean over clients of what was serialised, headers and head start included; full tuning is"
-        f" the whole model each way in every round; the first download of the base model{once} is"
-        " in neither."
-    )
-    layout(fig, sentence, caption, "Traffic per client (MB)", None, 90 + 84 * len(rows))
+    words, height = theme.caption("traffic", once=once), 90 + 84 * len(rows)
+    theme.layout(fig, sentence, words, "Traffic per client (MB)", None, height)
     fig.update_layout(barmode="stack")
     fig.update_yaxes(visible=False, range=[-0.4, len(rows) - 0.1])
     fig.update_xaxes(nticks=5, tickformat=",", rangemode="tozero")
@@ -69,32 +56,21 @@ def traffic(runs: Runs) -> go.Figure:
 
 
 def _row_words(name: str, down: float, up: float) -> str:
-    square = "<span style='color:{}'>\u25a0</span> {} {}"
-    said = "   ".join(
-        square.format(colour, formatting.megabytes(mb), way)
-        for (way, colour), mb in zip(WAYS.items(), (down, up))
-    )
-    return f"<b>{figure_text(name, 38)}</b><br>{said}"
+    said = []
+    for (way, colour), mb in zip(WAYS.items(), (down, up)):
+        square = f"<span style='color:{colour}'>\u25a0</span>"
+        said.append(f"{square} {formatting.megabytes(mb)} {way}")
+    return f"<b>{figure_text(name, 38)}</b><br>{'   '.join(said)}"
 
 
 def _direction(rows: list[str], way: tuple[str, str], values: list[float]) -> go.Bar:
     (name, colour), sizes = way, [formatting.megabytes(mb) for mb in values]
     pattern = {"shape": ["/" if row == FULL_TUNING else "" for row in rows]}
-    return h_bars(
-        values,
-        rows_of(rows),
-        colour,
-        width=0.34,
-        name=name,
-        marker={"line": {"color": colour, "width": 1.5}, "pattern": pattern},
-        customdata=[(figure_text(row, 60), size) for row, size in zip(rows, sizes)],
-        hovertemplate="%{customdata[0]}<br>%{customdata[1]} " + name + "<extra></extra>",
-    )
-
-
-def _visits(run: Run) -> float:
-    """Return how often the mean client took part."""
-    return sum(len(r.clients) for r in run.rounds) / max(len(measures.clients(run)), 1)
+    marker = {"line": {"color": colour, "width": 1.5}, "pattern": pattern}
+    hover = f"%{{customdata[0]}}<br>%{{customdata[1]}} {name}<extra></extra>"
+    style = {"width": 0.34, "name": name, "marker": marker, "hovertemplate": hover}
+    style |= {"customdata": [(figure_text(row, 60), size) for row, size in zip(rows, sizes)]}
+    return h_bars(values, rows_of(rows), colour, **style)
 
 
 def _traffic_finding(down: list[float], up: list[float], full: float | None = None) -> str:
@@ -107,26 +83,6 @@ def _traffic_finding(down: list[float], up: list[float], full: float | None = No
         return start + "."
     times = 2 * full / total
     return f"{start}; full tuning would take {times:,.{0 if times >= 10 else 1}f} times as much."
-
-
-def traffic_by_client(run: Run) -> go.Figure:
-    """Draw the measured megabytes of every client over the whole run; of many, the largest."""
-    totals = {str(c["id"]): [0.0, 0.0] for c in measures.clients(run)}
-    for c in (c for r in run.states for c in r.clients):
-        one = totals.setdefault(c.id, [0.0, 0.0])
-        one[0], one[1] = one[0] + c.downlink_bytes / MB, one[1] + c.uplink_bytes / MB
-    shown = sorted(totals, key=lambda i: sum(totals[i]), reverse=True)[:MOST]
-    moved = ([totals[i][way] for i in shown] for way in (0, 1))
-    parts = zip(moved, WAYS, WAYS.values())
-    fig = go.Figure([_part(shown, values, way, colour, "MB") for values, way, colour in parts])
-    sums = [sum(both) for both in totals.values()] or [0.0]
-    even = max(sums) - min(sums) <= 0.05 * max(sums)
-    least, most = formatting.megabytes(min(sums)), formatting.megabytes(max(sums))
-    span = most if even else f"between {least} and {most}"
-    sentence = f"A client moves {span} in the whole run."
-    caption = "Measured: the length of what was serialised, both directions."
-    caption += _cut_note(len(totals))
-    return _by_client(fig, shown, sentence, caption, "Traffic in the whole run (MB)")
 
 
 def round_seconds(
@@ -142,24 +98,24 @@ def round_seconds(
     split = {bar: phase_seconds(bar) for bar in when.visits}
     slow = sorted(split, key=lambda bar: sum(split[bar]), reverse=True)
     size, unit = formatting.time_unit(sum(split[slow[0]]) if slow else 0.0)
-    ids = [
-        bar.client if bar.status == "ok" else f"{bar.client} ({bar.status})" for bar in slow[:MOST]
-    ]
-    values = zip(*([s / size for s in split[c]] for c in slow[:MOST]))
-    fig = go.Figure(
-        [_part(ids, list(v), p, PHASES[p], f"{unit}, simulated") for p, v in zip(PHASES, values)]
-    )
-    caption = (
-        f"Simulated, not measured, over {profiles.describe_link(link)}: latency and recorded bytes;"
-        f" training is the measured time on devices {profiles.describe_device(devices)}."
-        + _cut_note(len(slow))
-    )
-    found = (
-        _round_finding(slow[0].client, split[slow[0]], record.round)
-        if slow
-        else "No client took part in this round."
-    )
-    return _by_client(fig, ids, found, caption, f"Simulated time ({unit})")
+    shown = slow[:MOST]
+    ids = [v.client if v.status == "ok" else f"{v.client} ({v.status})" for v in shown]
+    values = zip(*([s / size for s in split[v]] for v in shown))
+    fig = go.Figure([_part(ids, list(v), p, PHASES[p], unit) for p, v in zip(PHASES, values)])
+    world = {"link": profiles.describe_link(link), "devices": profiles.describe_device(devices)}
+    caption = theme.caption("round_seconds", **world)
+    if len(slow) > MOST:
+        caption += theme.caption("most_clients", most=MOST, there=len(slow))
+    found = "No client took part in this round."
+    if slow:
+        found = _round_finding(slow[0].client, split[slow[0]], record.round)
+    title = f"Simulated time ({unit})"
+    theme.layout(fig, found, caption, title, "Client", 110 + 34 * len(ids), top=44)
+    fig.update_layout(barmode="stack")
+    words = [figure_text(i, 18) for i in ids]
+    fig.update_yaxes(tickvals=rows_of(ids), ticktext=words, range=[-0.6, len(ids) - 0.4])
+    fig.update_xaxes(rangemode="tozero", nticks=8)
+    return theme.key_above(fig, {part.name: ("\u25a0", part.marker.color) for part in fig.data})
 
 
 def phase_seconds(bar: VisitSpan) -> tuple[float, float, float]:
@@ -179,42 +135,16 @@ def _round(run: Run, number: int | None) -> RoundRecord:
 def _round_finding(slowest: str, split: Sequence[float], number: int) -> str:
     phase, longest = max(zip(PHASES, split), key=lambda pair: pair[1])
     share = formatting.percent(longest / sum(split) if sum(split) else 0.0, 0)
-    return (
-        f"In round {number} the server waits {formatting.seconds(sum(split))} for {slowest};"
-        f" {phase} is {share} of it."
-    )
-
-
-def _cut_note(there: int) -> str:
-    return f" The {MOST} largest of {there:,} clients are shown." if there > MOST else ""
+    waits = f"the server waits {formatting.seconds(sum(split))} for {slowest}"
+    return f"In round {number} {waits}; {phase} is {share} of it."
 
 
 def _part(ids: list[str], values: list[float], name: str, colour: str, unit: str) -> go.Bar:
-    """Draw one segment of every client's bar."""
-    hover = "%{customdata}<br>" + name + " %{x:,.2f} " + unit + "<extra></extra>"
-    return h_bars(
-        values,
-        rows_of(ids),
-        colour,
-        width=0.6,
-        name=name,
-        marker={"line": {"color": INK, "width": 1}},
-        customdata=[figure_text(i) for i in ids],
-        hovertemplate=hover,
-    )
-
-
-def _by_client(fig: go.Figure, ids: list[str], sentence: str, caption: str, x: str) -> go.Figure:
-    """Lay out stacked bars, a client per row; the parts are named above, in their order."""
-    layout(fig, sentence, caption, x, "Client", 110 + 34 * len(ids), top=44)
-    fig.update_layout(barmode="stack")
-    fig.update_yaxes(
-        tickvals=rows_of(ids),
-        ticktext=[figure_text(i, 18) for i in ids],
-        range=[-0.6, len(ids) - 0.4],
-    )
-    fig.update_xaxes(rangemode="tozero", nticks=8)
-    return key_above(fig, {part.name: ("\u25a0", part.marker.color) for part in fig.data})
+    """Return one segment of every client's bar."""
+    hover = f"%{{customdata}}<br>{name} %{{x:,.2f}} {unit}, simulated<extra></extra>"
+    style = {"width": 0.6, "marker": {"line": {"color": theme.INK, "width": 1}}}
+    style |= {"customdata": [figure_text(i) for i in ids], "hovertemplate": hover}
+    return h_bars(values, rows_of(ids), colour, name=name, **style)
 
 
 def who_has_what(frame: DataFrame | Run) -> go.Figure:
@@ -231,38 +161,21 @@ def who_has_what(frame: DataFrame | Run) -> go.Figure:
         frame = measures.client_labels(frame)
     (n, m), numbered = frame.shape, len(frame) <= NUMBERED and frame.shape[1] <= FEW
     most = int(frame.to_numpy().max(initial=0))
-    hover = [
-        [f"{figure_text(c)}<br>{figure_text(label)}" for c in frame.index]
-        for label in frame.columns
-    ]
-    cells = heat_map(
-        frame.to_numpy().T.tolist(),
-        list(range(n)),
-        range(m),
-        COUNTS,
-        xgap=1,
-        ygap=1,
-        zmin=0,
-        zmax=max(most, 1),
-        text=hover,
-        texttemplate="%{z}" if numbered else None,
-        textfont={"size": SIZE - 2},
-        hovertemplate="%{text}<br>%{z:,} training examples<extra></extra>",
-    )
-    fig = go.Figure(cells)
-    caption = (
-        "A cell is the number of training examples of a label at a client, from none (white) to"
-        f" {most:,} (darkest); in brackets stands the number of all examples of the client."
-    )
+    hover = []
+    for label in frame.columns:
+        hover.append([f"{figure_text(c)}<br>{figure_text(label)}" for c in frame.index])
+    style = {"xgap": 1, "ygap": 1, "zmin": 0, "zmax": max(most, 1), "text": hover}
+    style |= {"hovertemplate": "%{text}<br>%{z:,} training examples<extra></extra>"}
+    style |= {"texttemplate": "%{z}" if numbered else None}
+    style |= {"textfont": {"size": theme.SIZE - 2}}
+    counts = frame.to_numpy().T.tolist()
+    fig = go.Figure(heat_map(counts, list(range(n)), range(m), theme.COUNTS, **style))
+    caption = theme.caption("who_has_what", most=most)
     sized = [f"{printable_line(c, 16)} ({k:,})" for c, k in zip(frame.index, frame.sum(axis=1))]
     height = 180 + m * max(10, min(30, 760 // max(m, 1)))
-    layout(fig, _labels_finding(frame), caption, "Client (examples)", "Label", height)
-    fig.update_xaxes(
-        showgrid=False,
-        tickfont={"color": INK},
-        autotickangles=[0, -35, -90],
-        **_ticks(sized, NUMBERED),
-    )
+    theme.layout(fig, _labels_finding(frame), caption, "Client (examples)", "Label", height)
+    turned = {"tickfont": {"color": theme.INK}, "autotickangles": [0, -35, -90]}
+    fig.update_xaxes(showgrid=False, **turned, **_ticks(sized, NUMBERED))
     labels = [printable_line(c, 22) for c in frame.columns]
     fig.update_yaxes(showgrid=False, autorange="reversed", **_ticks(labels, FEW))
     return fig
@@ -279,10 +192,8 @@ def _labels_finding(frame: DataFrame) -> str:
     if not len(frame) or not frame.shape[1]:
         return "No client holds any example."
     if len(frame) == 1:
-        return (
-            f"All {int(frame.to_numpy().sum()):,} examples are at one client,"
-            f" {printable_line(frame.index[0])}."
-        )
+        name = printable_line(frame.index[0])
+        return f"All {int(frame.to_numpy().sum()):,} examples are at one client, {name}."
     counts = frame.to_numpy(dtype=float)
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)  # (clients, labels)
     spread = shares.max(axis=0) - shares.min(axis=0)

@@ -12,7 +12,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from fedkit.core.formatting import figure_text, printable_line
-from fedkit.plots.theme import INK, MUTED, SIZE, font
+from fedkit.plots.theme import INK, MUTED, SIZE, font, note
 
 LINE_PX, LINE_CHARS = 18, 14  # height of a line of a label, and the most characters in it
 CHAR, LINE = 7.6, 17.0  # mean width of a letter and height of a line, in px
@@ -47,10 +47,9 @@ class Label:
     @property
     def lines(self) -> list[str]:
         """Return the number, then the name on at most three lines."""
-        name = textwrap.wrap(
-            printable_line(self.name, 60), LINE_CHARS, max_lines=3, placeholder="…"
-        )
-        return [self.number, *(figure_text(line) for line in name)]
+        name, wrap = printable_line(self.name, 60), {"max_lines": 3, "placeholder": "…"}
+        lines = textwrap.wrap(name, LINE_CHARS, **wrap)
+        return [self.number, *(figure_text(line) for line in lines)]
 
     def __str__(self) -> str:
         text = "<br>".join(self.lines)
@@ -87,28 +86,15 @@ def label_lines(
     unit = (high - low) / plot_height  # of a pixel
     sizes = [unit * (LINE_PX * len(label.lines) + 2) for label in labels]
     for label, y in zip(labels, spread_labels([label.y for label in labels], sizes, low, high)):
-        fig.add_annotation(
-            x=1,
-            xref="paper",
-            y=label.y,
-            ax=14,
-            ay=(label.y - y) / unit,
-            text=str(label),
-            font=font(INK if label.strong else MUTED, SIZE - 1),
-            **_stroke_style(label.colour, 1.5, 2),
-            xanchor="left",
-        )
+        letters = font(INK if label.strong else MUTED, SIZE - 1)
+        style = {"xref": "paper", "xanchor": "left", "font": letters, "ax": 14}
+        stroke = _stroke_style(label.colour, 1.5, 2)
+        note(fig, str(label), 1, label.y, ay=(label.y - y) / unit, **style, **stroke)
 
 
 def _stroke_style(colour: str, width: float, pad: int) -> dict[str, Any]:
-    return {
-        "align": "left",
-        "showarrow": True,
-        "arrowhead": 0,
-        "arrowwidth": width,
-        "arrowcolor": colour,
-        "borderpad": pad,
-    }
+    stroke = {"showarrow": True, "arrowhead": 0, "arrowwidth": width, "arrowcolor": colour}
+    return stroke | {"align": "left", "borderpad": pad}
 
 
 def draw_levels(
@@ -165,9 +151,8 @@ def place_names(
             box = (left, bottom, left + across, bottom + tall)
             outside = max(0.0, box[3] - height) + max(0.0, -box[1])
             stroke = _stroke(point, box)
-            covered = sum(_overlap(box, other) for other in taken) + sum(
-                _overlap(s, n) for s in stroke for n in names
-            )
+            covered = sum(_overlap(box, other) for other in taken)
+            covered += sum(_overlap(part, name) for part in stroke for name in names)
             choices.append((covered + 50 * outside, len(choices), box, stroke))
         *_, best, stroke = min(choices)
         names.append(best)
@@ -193,18 +178,9 @@ def name_points(
         first, *rest = (figure_text(line, 60) for line in point.lines)
         across = CHAR * max(map(len, point.lines)) / 2
         text = "<br>".join([f"<b>{first}</b>", *rest])
-        fig.add_annotation(
-            x=x,
-            y=y,
-            text=text,
-            font=font(INK, SIZE - 1),
-            name=NAME,
-            standoff=7,
-            ax=dx + across,
-            ay=-(dy + LINE * len(point.lines) / 2),
-            bgcolor="rgba(255,255,255,0.8)",
-            **_stroke_style(MUTED, 1, 1),
-        )
+        style = {"name": NAME, "font": font(INK, SIZE - 1), "bgcolor": "rgba(255,255,255,0.8)"}
+        away = {"ax": dx + across, "ay": -(dy + LINE * len(point.lines) / 2), "standoff": 7}
+        note(fig, text, x, y, **style, **away, **_stroke_style(MUTED, 1, 1))
 
 
 def name_spots(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
@@ -16,8 +17,7 @@ import plotly.graph_objects as go
 
 from fedkit.core.files import read_packaged_text
 from fedkit.core.formatting import figure_text, printable_line
-from fedkit.plots.live_figure import sync_figure
-from fedkit.plots.theme import FONT, INK, MUTED, SIZE
+from fedkit.plots.theme import FONT, INK, MUTED, SIZE, font
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -103,6 +103,77 @@ def titled(fig: go.Figure, reason: str) -> go.Figure:
     return fig.update_layout(title_text=figure_text(reason, 160))
 
 
+# ---- a live figure that gets only the values that changed
+
+
+def sync_figure(widget: go.FigureWidget, fresh: go.Figure | dict[str, Any]) -> None:
+    """Make the live `widget` show `fresh`, which has the same traces.
+
+    Only what differs is sent. The state that a browser reads when it (re)opens the page is the one
+    that the widget held when it was made, so it is rewritten too; else a reload would bring back
+    the first figure.
+    """
+    fresh = fresh if isinstance(fresh, dict) else fresh.to_plotly_json()
+    data = [
+        whole_tables(changed_values(old, new), new) for old, new in zip(widget._data, fresh["data"])
+    ]
+    template = {"template": widget._layout.get("template")}
+    moved = changed_values(widget._layout, template | fresh["layout"])
+    # meta is one value, whatever it holds
+    moved |= {"meta": fresh["layout"]["meta"]} if "meta" in moved else {}
+    notes = moved.pop("annotations", None)
+    with widget.batch_update():
+        for trace, change in zip(widget.data, data):
+            for key, value in change.items():
+                trace[key] = value
+        if moved:
+            widget.layout.update(moved)
+        if notes is not None:
+            widget.layout.annotations = notes
+    kept = widget._trait_values  # not by assignment: that would send everything once more
+    kept["_widget_data"] = [
+        deepcopy(d) if c else k for d, c, k in zip(widget._data, data, widget._widget_data)
+    ]
+    kept["_widget_layout"] = deepcopy(widget._layout_obj._props)
+
+
+def changed_values(old: dict, new: dict) -> dict:
+    """Return what turns `old` into `new`: changed values, None for removed ones; recursive."""
+    out: dict[str, Any] = {}
+    for key in old.keys() | new.keys():
+        was, now = old.get(key), new.get(key)
+        if key == "uid" or (was is None and now is None):
+            continue
+        if isinstance(was, dict) and isinstance(now, dict):
+            if inner := changed_values(was, now):
+                out[key] = inner
+        elif not _same(was, now):
+            out[key] = now
+    return out
+
+
+def whole_tables(change: dict, new: dict) -> dict:
+    """Return the changes of a trace with whole dicts in place of their parts.
+
+    In one message plotly.js takes a dict or its parts, but the same kind for all traces.
+    """
+    return {key: new.get(key) for key in change}
+
+
+def _same(was: Any, now: Any) -> bool:
+    if isinstance(was, (list, tuple)) and isinstance(now, (list, tuple)):
+        return len(was) == len(now) and all(map(_same, was, now))
+    alike = type(was) is type(now) or isinstance(now, (int, float))
+    return alike and was == now
+
+
+def pad_traces(kind: str, traces: list[dict], count: int) -> list[dict]:
+    """Return the traces of the right subplot, padded to `count` with invisible ones."""
+    rest = [{"visible": False, "x": [], "y": []}] * (count - len(traces))
+    right = {"type": kind, "xaxis": "x2", "yaxis": "y2", "visible": True}
+    return [right | trace for trace in [*traces, *rest]]
+
+
 # ---- controls
 
 
@@ -147,10 +218,8 @@ def wrapped_row(children: Iterable[Any], **layout: str) -> Any:
     """Return the widgets in a row that wraps, at most as wide as a panel."""
     import ipywidgets as w
 
-    return w.HBox(
-        list(children),
-        layout=w.Layout(**{"flex_flow": "row wrap", "max_width": f"{WIDTH}px"} | layout),
-    )
+    usual = {"flex_flow": "row wrap", "max_width": f"{WIDTH}px"}
+    return w.HBox(list(children), layout=w.Layout(**usual | layout))
 
 
 def on_change(controls: Iterable[Any], call: Callable[[], None]) -> None:
@@ -176,18 +245,9 @@ def small_line(words: str, left: int = 0) -> str:
 
 def note(text: str, x: float, y: float, **more: Any) -> dict[str, Any]:
     """Return an annotation without an arrow, its foot at (x, y), shares of the plot's size."""
-    base = {
-        "text": text,
-        "x": x,
-        "y": y,
-        "xref": "paper",
-        "yref": "paper",
-        "xanchor": "left",
-        "yanchor": "bottom",
-        "showarrow": False,
-        "font": {"size": SIZE, "color": INK},
-    }
-    return base | more
+    base = {"text": text, "x": x, "y": y, "xref": "paper", "yref": "paper", "font": font()}
+    foot = {"xanchor": "left", "yanchor": "bottom", "showarrow": False}
+    return base | foot | more
 
 
 def render(package: str, template: str, /, **values: Any) -> str:

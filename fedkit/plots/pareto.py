@@ -13,13 +13,13 @@ from fedkit.core.config import RunConfig
 from fedkit.core.formatting import figure_text
 from fedkit.plots.charts import Line, draw_curve, draw_dots, draw_line, error_bar, log_axis
 from fedkit.plots.labels import Label, label_lines, name_spots
-from fedkit.plots.theme import MUTED, ON_TEST, SERIES, font, key_above, layout, note
+from fedkit.plots.theme import MUTED, ON_TEST, SERIES, caption, font, key_above, layout, note
 from fedkit.results import measures
 from fedkit.results.findings import method_headline
 from fedkit.results.measures import Runs
 from fedkit.results.method_style import method_style
 from fedkit.results.methods import MeanOverSeeds, Method, group_baselines, group_methods, spec_name
-from fedkit.results.privacy_promise import Promise, format_epsilon, short_promise
+from fedkit.results.privacy_promise import format_epsilon, short_promise
 from fedkit.results.scoreboard import KB, on_front
 
 # settings that may give the colour: the first in which methods differ
@@ -61,23 +61,26 @@ def pareto(runs: Runs) -> go.Figure:
     found, fig = [dot.method for dot in dots], go.Figure()
     near, far = _split_baselines(group_baselines(runs), [dot.mean.value for dot in dots])
     full = _full_kb(found)
-    ends = _ends([*(dot.x for dot in dots), *([full] if full else [])])
+    at = [*(dot.x for dot in dots), *([full] if full else [])]
+    ends = (min(at) / 2.2, max(at) * 2.2) if at else (0.1, 1000.0)
     for name, mean in near:
         level = Line(name, ends, [100 * mean.value] * 2, MUTED, "dash", level=True)
         draw_line(fig, level, f"{figure_text(name)}<br>accuracy %{{y:.1f}} %")
     _draw_front(fig, dots, ends[1])
     _draw_dots(fig, dots, [12.0] * len(dots), "kB sent per client and round")
     if full:
-        _draw_full_tuning(fig, full)
-    caption = (
-        "Up and left is better. The whisker is the 95 % interval over seeds (over test examples"
-        " with one seed), the grey steps join the methods that none beats in both, a dashed line"
-        f" is a baseline. The axes do not begin at 0{_promise_note(found)}{_outside_note(far)}."
-    )
+        fig.add_vline(x=full, line={"color": MUTED, "width": 1.5, "dash": "dot"})
+        text = f"full tuning fp32 (calculated): {formatting.megabytes(full * KB / measures.MB)}"
+        foot = {"yref": "paper", "xanchor": "right", "yanchor": "bottom", "yshift": 6}
+        note(fig, text, math.log10(full), 0, textangle=-90, font=font(MUTED, 13), **foot)
+    far_off = ", ".join(f"{name} {formatting.percent(mean.value)}" for name, mean in far)
+    told = len({method.promise for method in found}) > 1
+    outside = f". Outside the picture: {far_off}" if far else ""
+    promises = caption("promises_differ") if told else ""
+    words = caption("pareto", promises=promises, outside=outside)
     x, ys = "Sent by a client in a round (kB, log scale)", _range(dots, [m for _, m in near])
-    layout(
-        fig, method_headline(found), caption, x, ON_TEST, WIDE[1] + 70 + TOP, top=TOP, right=RIGHT
-    )
+    height = WIDE[1] + 70 + TOP
+    layout(fig, method_headline(found), words, x, ON_TEST, height, top=TOP, right=RIGHT)
     fig.update_xaxes(**log_axis(*ends))
     fig.update_yaxes(range=list(ys))
     _name_front(fig, dots, ends, ys, log=True)
@@ -102,12 +105,9 @@ def training_load(runs: Runs) -> go.Figure:
     unit = "s of training per client and round, measured"
     _draw_dots(fig, dots, sizes, unit, whiskers=False)
     span = f"from {min(known):,.0f} to {max(known):,.0f} MB" if known else "not known"
-    caption = (
-        "Seconds measured on the machine that ran this. The larger the mark, the more peak memory:"
-        f" {span}."
-    )
+    words = caption("training_load", span=span)
     x, ys = "Training of a client in a round (s)", _range(dots, [])
-    layout(fig, _load_finding(dots), caption, x, ON_TEST, SMALL[1] + 70 + TOP, top=TOP)
+    layout(fig, _load_finding(dots), words, x, ON_TEST, SMALL[1] + 70 + TOP, top=TOP)
     fig.update_xaxes(range=[0, end], nticks=6)
     fig.update_yaxes(range=list(ys))
     _name_front(fig, dots, (0.0, end), ys)
@@ -133,7 +133,13 @@ def _colours(found: Sequence[Method]) -> tuple[list[str], dict[str, tuple[str, s
 
     def kinds(setting: str) -> list[str]:
         if setting == "privacy":
-            return _promise_labels([m.promise for m in found])
+            promises = [m.promise for m in found]
+            # the epsilon alone where unit and delta are the same for all
+            alike = len({(p.unit, p.delta) for p in promises if p.given}) == 1
+            return [
+                f"\u03b5 {format_epsilon(p.epsilon)}" if alike and p.given else short_promise(p)
+                for p in promises
+            ]
         values = [m.settings.get(setting, default[setting]) for m in found]
         return [str(v) if setting == "wire" else spec_name(v) for v in values]
 
@@ -146,15 +152,6 @@ def _colours(found: Sequence[Method]) -> tuple[list[str], dict[str, tuple[str, s
     return [colour[kind] for kind in kinds(setting)], key
 
 
-def _promise_labels(promises: list[Promise]) -> list[str]:
-    """Label each promise; the epsilon alone where unit and delta are the same for all."""
-    alike = len({(p.unit, p.delta) for p in promises if p.given}) == 1
-    return [
-        f"\u03b5 {format_epsilon(p.epsilon)}" if alike and p.given else short_promise(p)
-        for p in promises
-    ]
-
-
 def _draw_dots(
     fig: go.Figure, dots: Sequence[Dot], sizes: Sequence[float], unit: str, whiskers: bool = True
 ) -> None:
@@ -163,14 +160,14 @@ def _draw_dots(
         f" {unit}<br>%{{customdata[2]}}, %{{customdata[3]}}"
     )
     for dot, size in zip(dots, sizes):
-        mean, name = dot.mean, figure_text(dot.method.name, 60)
+        mean, name, peak = dot.mean, figure_text(dot.method.name, 60), dot.method.peak_mb()
         known = whiskers and not math.isnan(mean.low)
         whisker = error_bar([dot.y], [100 * mean.low], [100 * mean.high], dot.colour)
         interval = formatting.percent_range(mean.low, mean.high)
         words = [
             name,
             f"95 % interval {interval}, over {figure_text(mean.over)}",
-            _memory(dot.method),
+            f"peak memory {'not known' if math.isnan(peak) else f'{peak:,.0f} MB'}",
             "on the front" if dot.on_front else "not on the front",
         ]
         marker = {
@@ -180,11 +177,6 @@ def _draw_dots(
         }
         said = {"name": name, "customdata": [words], "error_y": whisker if known else None}
         draw_dots(fig, [dot.x], [dot.y], dot.colour, size, hover, marker, **said)
-
-
-def _memory(method: Method) -> str:
-    peak = method.peak_mb()
-    return "peak memory not known" if math.isnan(peak) else f"peak memory {peak:,.0f} MB"
 
 
 def _draw_front(fig: go.Figure, dots: Sequence[Dot], end: float) -> None:
@@ -203,31 +195,13 @@ def _split_baselines(
     others: list[Method], values: list[float]
 ) -> tuple[list[Baseline], list[Baseline]]:
     """Split the baselines into those close enough to the methods to be drawn, and the others."""
-    values = values or [0.0]
-    named = [(_short_name(other), other.accuracy()) for other in others]
+    values, named = values or [0.0], []
+    for other in others:
+        style = method_style(other.kind)
+        named.append((style.short + other.name.removeprefix(style.name), other.accuracy()))
     named = [(name, mean) for name, mean in named if not math.isnan(mean.value)]
     drawn = [n for n in named if min(values) - NEAR_BY <= n[1].value <= max(values) + NEAR_BY]
     return drawn, [n for n in named if n not in drawn]
-
-
-def _promise_note(found: Sequence[Method]) -> str:
-    """Return a note when promises differ: the steps end where another promise begins."""
-    if len({m.promise for m in found}) < 2:
-        return ""
-    return (
-        ". Colours tell promises apart:"
-        " a method that promises less does not beat one that promises more"
-    )
-
-
-def _short_name(other: Method) -> str:
-    style = method_style(other.kind)
-    return style.short + other.name.removeprefix(style.name)
-
-
-def _outside_note(far: list[Baseline]) -> str:
-    listed = ", ".join(f"{name} {formatting.percent(mean.value)}" for name, mean in far)
-    return f". Outside the picture: {listed}" if far else ""
 
 
 def _range(dots: Sequence[Dot], others: list[MeanOverSeeds]) -> tuple[float, float]:
@@ -246,10 +220,6 @@ def _range(dots: Sequence[Dot], others: list[MeanOverSeeds]) -> tuple[float, flo
     return max(0.0, low - room), high + room + 0.1 * (high - low)
 
 
-def _ends(at: list[float]) -> tuple[float, float]:
-    return (min(at) / 2.2, max(at) * 2.2) if at else (0.1, 1000.0)
-
-
 def _full_kb(found: Sequence[Method]) -> float | None:
     """Return the kB of all weights in fp32, or None when a method here tunes and sends them all."""
     if any(spec_name(m.settings.get("tune")) == "full" for m in found):
@@ -257,13 +227,6 @@ def _full_kb(found: Sequence[Method]) -> float | None:
     sizes = {measures.base_mb(run) for m in found for run in m.runs}
     size = max((s for s in sizes if not math.isnan(s)), default=0.0)
     return size * measures.MB / KB or None
-
-
-def _draw_full_tuning(fig: go.Figure, kb: float) -> None:
-    fig.add_vline(x=kb, line={"color": MUTED, "width": 1.5, "dash": "dot"})
-    text = f"full tuning fp32 (calculated): {formatting.megabytes(kb * KB / measures.MB)}"
-    foot = {"yref": "paper", "xanchor": "right", "yanchor": "bottom", "yshift": 6}
-    note(fig, text, math.log10(kb), 0, textangle=-90, font=font(MUTED, 13), **foot)
 
 
 def _name_front(
@@ -279,7 +242,7 @@ def _name_front(
     """
     named: list[tuple[str, ...]] = []
     for dot in dots:
-        numbers = (f"{dot.y:.1f} %, {_format_kb(dot.x)} kB",) if log else ()
+        numbers = (f"{dot.y:.1f} %, {dot.x:,.{1 if dot.x < 100 else 0}f} kB",) if log else ()
         shown = dot.on_front and len(dots) <= NAMED
         named.append((dot.method.name, *numbers) if shown else ())
     bounds = [
@@ -291,10 +254,6 @@ def _name_front(
     name_spots(fig, spots, named, bounds, ends, ys, WIDE if log else SMALL)
 
 
-def _format_kb(kb: float) -> str:
-    return f"{kb:,.1f}" if kb < 100 else f"{kb:,.0f}"
-
-
 def _load_finding(dots: Sequence[Dot]) -> str:
     if not dots:
         return "No training time was recorded."
@@ -302,11 +261,8 @@ def _load_finding(dots: Sequence[Dot]) -> str:
     heavy = max(reversed(dots), key=lambda dot: dot.x)
     if light.x == heavy.x:
         return f"{light.method.name} trains {formatting.seconds(light.x)} per client and round."
-    return (
-        f"A client trains {_seconds(light.x)} a round with {light.method.name},"
-        f" {_seconds(heavy.x)} with {heavy.method.name}."
-    )
-
-
-def _seconds(value: float) -> str:
-    return formatting.seconds(value) if value >= 1 else f"{value:.2g} s"
+    words = []
+    for dot in (light, heavy):
+        words.append(formatting.seconds(dot.x) if dot.x >= 1 else f"{dot.x:.2g} s")
+    start = f"A client trains {words[0]} a round with {light.method.name}"
+    return f"{start}, {words[1]} with {heavy.method.name}."

@@ -15,7 +15,7 @@ from fedkit.core.formatting import count_noun, figure_text
 from fedkit.core.record import Run
 from fedkit.plots.charts import draw_curve, draw_dots, error_bar
 from fedkit.plots.labels import Label, draw_levels, label_lines
-from fedkit.plots.theme import GREEN, INK, MUTED, ON_TEST, SIZE, font, layout, note
+from fedkit.plots.theme import GREEN, INK, MUTED, ON_TEST, SIZE, caption, font, layout, note
 from fedkit.results.method_style import method_style
 from fedkit.results.privacy_curve import Curve, Level, mean_level
 from fedkit.results.privacy_promise import format_delta, format_epsilon
@@ -65,26 +65,18 @@ def style_curve(fig: go.Figure, curve: Curve, sentence: str, low: float, high: f
     """Add titles, axes and the two words that say which way is stronger."""
     levels = curve.levels()
     seeds = len({p.seed for p in curve.points})
-    dots = "small dots are the seeds"
-    what = f"the mean over {count_noun(seeds, 'seed')} with its 95 % interval; {dots}"
-    caption = (
-        "Large dots are measured:"
-        f" {what if seeds > 1 else 'one seed, with its interval over test examples'}. The dashed"
-        " line between them is interpolated, not measured. The axes do not begin at 0. Epsilon is"
-        " a bound for the worst case, and holds for its unit and delta only."
-    )
-    title = (
-        f"\u03b5 per {figure_text(curve.unit, 12)}, \u03b4 = {format_delta(curve.delta)}:"
-        " smaller is stronger (log scale)"
-    )
-    layout(fig, sentence, caption, title, ON_TEST, TALL + 70 + TOP, top=TOP, right=RIGHT)
+    what = "one seed, with its interval over test examples"
+    if seeds > 1:
+        mean = f"the mean over {count_noun(seeds, 'seed')} with its 95 % interval"
+        what = f"{mean}; small dots are the seeds"
+    words = caption("privacy_cost", what=what)
+    per = f"\u03b5 per {figure_text(curve.unit, 12)}, \u03b4 = {format_delta(curve.delta)}"
+    title, height = f"{per}: smaller is stronger (log scale)", TALL + 70 + TOP
+    layout(fig, sentence, words, title, ON_TEST, height, top=TOP, right=RIGHT)
     ends = epsilon_range(levels)
-    fig.update_xaxes(
-        type="log",
-        range=list(map(math.log10, ends)),
-        tickvals=[x.epsilon for x in levels],
-        ticktext=[format_epsilon(x.epsilon) for x in levels],
-    )
+    measured = [one.epsilon for one in levels]
+    ticks = {"tickvals": measured, "ticktext": [format_epsilon(e) for e in measured]}
+    fig.update_xaxes(type="log", range=list(map(math.log10, ends)), **ticks)
     fig.update_yaxes(range=[low, high])
     for x, anchor, words in ((0, "left", STRONGER), (1, "right", WEAKER)):
         place = {"xref": "paper", "yref": "paper", "xanchor": anchor, "yanchor": "bottom"}
@@ -174,32 +166,23 @@ def curve_finding(curve: Curve) -> str:
     picked = [levels[-1], *levels[:1]] if len(levels) > 1 else levels
     if CLEAR_NAME in lines:
         top = lines[CLEAR_NAME][0].mean
-        costs = [_cost_words(top - one.mean, place) for place, one in enumerate(picked)]
-        said = ", ".join(
-            f"\u03b5\u00a0{format_epsilon(one.epsilon)} {words}"
-            for one, words in zip(picked, costs)
-        )
-        start = f"Per {curve.unit}, {said}"
+        said = []
+        for one, unit in zip(picked, (" points of accuracy", "")):
+            gap = 100 * (top - one.mean)
+            cost = f"costs {gap:.1f}{unit}" if gap > 0 else "costs no accuracy"
+            said.append(f"\u03b5\u00a0{format_epsilon(one.epsilon)} {cost}")
+        start = f"Per {curve.unit}, {', '.join(said)}"
     else:
         start = "; ".join(
             f"\u03b5 {format_epsilon(one.epsilon)}: {formatting.percent(one.mean)} right"
             for one in picked
         )
-    return (
-        f"{start}{_local_words(levels, lines[ALONE_NAME][0].mean) if ALONE_NAME in lines else ''}."
-    )
-
-
-def _cost_words(gap: float, place: int) -> str:
-    if gap <= 0:
-        return "costs no accuracy"
-    return f"costs {100 * gap:.1f}{' points of accuracy' if place == 0 else ''}"
-
-
-def _local_words(levels: Sequence[Level], alone: float) -> str:
+    if ALONE_NAME not in lines:
+        return start + "."
+    alone = lines[ALONE_NAME][0].mean
     worse = [format_epsilon(one.epsilon) for one in levels if one.mean < alone]
     if not worse:
-        return "; even so it beats each site alone"
+        return start + "; even so it beats each site alone."
     if len(worse) == len(levels):
-        return "; each site alone does better than any of it"
-    return f"; at \u03b5\u00a0{' and '.join(worse)} each site does better alone"
+        return start + "; each site alone does better than any of it."
+    return f"{start}; at \u03b5\u00a0{' and '.join(worse)} each site does better alone."

@@ -12,6 +12,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from fedkit.core.files import read_packaged_words
+
 INK, MUTED, GRID, PAPER = "#222222", "#595959", "#e4e4e4", "#ffffff"
 # what a round's time and traffic are made of
 DOWNLOAD, TRAIN, UPLOAD = "#a9b8c9", "#f0e442", "#44566c"
@@ -28,6 +30,7 @@ FONT = (
     '"Noto Sans CJK JP", "Noto Sans JP", sans-serif'
 )
 TITLE_CHARS, TITLE_LINE = 68, 22  # characters a line, px a line
+CAPTIONS = read_packaged_words("fedkit.plots", "captions.toml")
 
 
 def layout(
@@ -77,18 +80,16 @@ def layout(
     return fig
 
 
+def caption(figure: str, **values: object) -> str:
+    """Return how to read a figure, from `captions.toml`. values: for its placeholders."""
+    return CAPTIONS[figure].format(**values)
+
+
 def axis_style(title: str | None) -> dict[str, Any]:
     """Return the style of an axis: light grid, no frame, no zoom (a finger scrolls the page)."""
-    words = {"text": title, "standoff": 12, "font": {"size": SIZE, "color": MUTED}}
-    return {
-        "title": words,
-        "gridcolor": GRID,
-        "zeroline": False,
-        "ticks": "",
-        "automargin": True,
-        "fixedrange": True,
-        "tickfont": {"size": SIZE - 1, "color": MUTED},
-    }
+    words = {"text": title, "standoff": 12, "font": font(MUTED)}
+    style = {"title": words, "tickfont": font(MUTED, SIZE - 1), "gridcolor": GRID, "ticks": ""}
+    return style | {"zeroline": False, "automargin": True, "fixedrange": True}
 
 
 def without_title(fig: go.Figure) -> go.Figure:

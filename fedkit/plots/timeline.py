@@ -11,7 +11,20 @@ from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import count_noun, figure_text
 from fedkit.network import RoundTime, Timeline, VisitSpan
-from fedkit.plots.theme import DOWNLOAD, INK, MUTED, SIZE, TRAIN, UPLOAD, key_above, layout
+from fedkit.plots.charts import rows_of
+from fedkit.plots.theme import (
+    DOWNLOAD,
+    INK,
+    MUTED,
+    SIZE,
+    TRAIN,
+    UPLOAD,
+    caption,
+    font,
+    key_above,
+    layout,
+    note,
+)
 
 SLOWEST, QUICKEST = 20, 20  # number of clients drawn when there are many
 WAIT, GONE = "#ffffff", "#d55e00"
@@ -24,14 +37,12 @@ def visit_phases(visit: VisitSpan, ended: float | None) -> dict[str, tuple[float
 
     ended: until when the client waits for the others; None: it does not wait.
     """
+    there = visit.uploaded
     return {
         "download": (visit.began, visit.downloaded),
         "training": (visit.downloaded, visit.trained),
-        "upload": (visit.trained, visit.uploaded),
-        "waiting": (
-            visit.uploaded,
-            visit.uploaded if ended is None else max(visit.uploaded, ended),
-        ),
+        "upload": (visit.trained, there),
+        "waiting": (there, there if ended is None else max(there, ended)),
     }
 
 
@@ -75,22 +86,20 @@ def draw_round(timeline: Timeline, number: int | None = None, devices: bool = Tr
     origin = min([when.began, *(bar.began for bar in shown)])
     longest = max([when.ended, *(bar.uploaded for bar in shown)]) - origin or 1e-3
     size, unit = formatting.time_unit(longest)
-    rows = list(range(len(shown)))[::-1]
+    rows = rows_of(shown)
     fig = go.Figure(_phase_traces(shown, rows, when, origin, (size, unit)))
-    layout(
-        fig,
-        _finding(when, slow),
-        _caption(timeline, when, len(slow), many),
-        f"Simulated time since the round began ({unit})",
-        "Client",
-        120 + 26 * len(shown),
-        top=48,
-        right=110,
-    )
+    words, height = caption("draw_round"), 120 + 26 * len(shown)
+    if timeline.needs_new_run:
+        words += f" Needs a new run: {'; '.join(timeline.needs_new_run)}."
+    if many:
+        drawn = {"slowest": SLOWEST, "quickest": QUICKEST, "there": len(slow)}
+        words += caption("some_clients", **drawn)
+    title = f"Simulated time since the round began ({unit})"
+    layout(fig, _finding(when, slow), words, title, "Client", height, top=48, right=110)
     for bar, row in zip(shown, rows):
         if bar.status in ENDED:
             words, at = f"<b>\u2715</b> {ENDED[bar.status]}", (bar.uploaded - origin) / size
-            _label(fig, words, at, "#a34700", y=row, xshift=3)
+            _label(fig, words, at, row, "#a34700", xshift=3)
     if many:
         line = {"color": MUTED, "width": 1, "dash": "dot"}
         fig.add_hline(y=len(shown) - SLOWEST - 0.5, line=line)
@@ -119,22 +128,16 @@ def _phase_traces(
     """Return a trace for each phase; a client that arrived waits, if all began together."""
     waits = [v.status in ("ok", "rejected") and v.began == when.began for v in shown]
     phases = [visit_phases(v, when.ended if wait else None) for v, wait in zip(shown, waits)]
+    who = [(figure_text(v.client), figure_text(v.device)) for v in shown]
     traces = []
     for name, colour in PHASES.items():
         line = {"color": INK, "width": 0.8}
         if name == "waiting":
             line = {"color": "#a6a6a6", "width": 1}
+        bar = phase_bar([phase[name] for phase in phases], rows, origin, unit[0])
         hover = f"%{{customdata[0]}} (%{{customdata[1]}})<br>{name} %{{x:,.2f}} {unit[1]}"
-        traces.append(
-            {
-                "type": "bar",
-                "name": name,
-                **phase_bar([phase[name] for phase in phases], rows, origin, unit[0]),
-                "marker": {"color": colour, "line": line},
-                "customdata": [(figure_text(v.client), figure_text(v.device)) for v in shown],
-                "hovertemplate": f"{hover}<extra></extra>",
-            }
-        )
+        bar |= {"name": name, "marker": {"color": colour, "line": line}, "customdata": who}
+        traces.append({"type": "bar"} | bar | {"hovertemplate": f"{hover}<extra></extra>"})
     return traces
 
 
@@ -143,11 +146,9 @@ def _style_axes(
 ) -> None:
     names = [figure_text(bar.client, 18) for bar in shown]
     if devices:
-        names = [
-            f"{figure_text(bar.client)}<br>"
-            f"<span style='color:{MUTED};font-size:11px'>{figure_text(bar.device)}</span>"
-            for bar in shown
-        ]
+        small = f"<span style='color:{MUTED};font-size:11px'>"
+        pairs = [(figure_text(bar.client), figure_text(bar.device)) for bar in shown]
+        names = [f"{client}<br>{small}{device}</span>" for client, device in pairs]
         fig.update_yaxes(title=None)
         fig.update_layout(height=fig.layout.height + 10 * len(names))
     fig.update_layout(barmode="overlay", bargap=0.25)
@@ -155,49 +156,37 @@ def _style_axes(
     fig.update_xaxes(rangemode="tozero", range=[0, reach], nticks=8)
 
 
-def _label(fig: go.Figure, text: str, x: float, colour: str, **place: Any) -> None:
-    fig.add_annotation(
-        text=text,
-        x=x,
-        showarrow=False,
-        xanchor="left",
-        font={"size": SIZE - 1, "color": colour},
-        bgcolor="rgba(255,255,255,0.75)",
-        **place,
-    )
+def _label(fig: go.Figure, text: str, x: float, y: float, colour: str, **place: Any) -> None:
+    white = {"xanchor": "left", "bgcolor": "rgba(255,255,255,0.75)"}
+    note(fig, text, x, y, font=font(colour, SIZE - 1), **white, **place)
 
 
 def _vertical_line(fig: go.Figure, at: float, words: str, colour: str, dash: str) -> None:
     fig.add_vline(x=at, line={"color": colour, "width": 2, "dash": dash})
-    _label(fig, words, at, colour, y=0, yref="paper", yanchor="bottom", xshift=4)
+    _label(fig, words, at, 0, colour, yref="paper", yanchor="bottom", xshift=4)
 
 
 def _finding(when: RoundTime, slow: list[VisitSpan]) -> str:
     """Return who waits for whom, in a sentence."""
     title = round_name(when)
-    came = sorted(
-        (bar for bar in slow if bar.status in ("ok", "rejected")), key=lambda bar: bar.uploaded
-    )
+    came = [bar for bar in slow if bar.status in ("ok", "rejected")]
+    came.sort(key=lambda bar: bar.uploaded)
     gone, took = len(slow) - len(came), formatting.seconds(when.ended - when.began)
     if not slow:
         return f"{title}: nobody took part."
     if gone and _at_deadline(when):
-        return (
-            f"{title}: {gone} of {count_noun(len(slow), 'client')} missed the deadline of {took}."
-        )
+        clients = count_noun(len(slow), "client")
+        return f"{title}: {gone} of {clients} missed the deadline of {took}."
     if not came:
         clients = count_noun(len(slow), "client")
         return f"{title}: none of {clients} arrived; the server knew after {took}."
     *others, last = came
     if any(bar.began != when.began for bar in slow):
-        return (
-            f"{title}: the server steps when {last.client}'s update is there; nobody waits for"
-            " anybody."
-        )
+        then = f"the server steps when {last.client}'s update is there"
+        return f"{title}: {then}; nobody waits for anybody."
     if not others:
-        return (
-            f"{title}: {last.client} alone takes {formatting.seconds(last.uploaded - last.began)}."
-        )
+        own = formatting.seconds(last.uploaded - last.began)
+        return f"{title}: {last.client} alone takes {own}."
     gap = last.uploaded - others[-1].uploaded
     if gap >= 0.1 * (last.uploaded - last.began):
         return f"{title}: {last.client} keeps the others waiting {formatting.seconds(gap)}."
@@ -210,18 +199,3 @@ def _finding(when: RoundTime, slow: list[VisitSpan]) -> str:
 
 def _at_deadline(when: RoundTime) -> bool:
     return when.deadline is not None and abs(when.ended - when.deadline) < 1e-9
-
-
-def _caption(timeline: Timeline, when: RoundTime, there: int, many: bool) -> str:
-    cut = (
-        f" The {SLOWEST} slowest and the {QUICKEST} quickest of {there:,} clients are shown."
-        if many
-        else ""
-    )
-    anew = (
-        f" Needs a new run: {'; '.join(timeline.needs_new_run)}." if timeline.needs_new_run else ""
-    )
-    return (
-        "Simulated, not measured: latency, recorded bytes over each line, training seconds times"
-        f" each computer's ratio.{anew}{cut}"
-    )

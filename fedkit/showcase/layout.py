@@ -7,9 +7,10 @@ from typing import Any
 import ipywidgets as w
 import plotly.graph_objects as go
 
-from fedkit.plots.live_figure import sync_figure
-from fedkit.showcase import numbers, settings
+from fedkit.plots.panel import sync_figure
+from fedkit.showcase import numbers
 from fedkit.showcase.pages import TOGETHER, stylesheet
+from fedkit.showcase.records import CLIENT_COUNTS, LEVELS
 
 OFF, NOW = "fk-off", "fk-now"
 LANGUAGES = {"en": "English", "ja": "日本語"}
@@ -33,17 +34,16 @@ class Layout:
         # 3
         self.go, self.stop = _button("130px", "fk-do"), _button("110px")
         self.recorded = _button("180px")
-        self.bar = w.FloatProgress(
-            value=0.0, min=0.0, max=1.0, layout=w.Layout(width="98%"), style={"bar_color": TOGETHER}
-        )
+        blue = {"bar_color": TOGETHER}
+        self.bar = w.FloatProgress(min=0.0, max=1.0, layout=w.Layout(width="98%"), style=blue)
         self.status, self.tiles = w.HTML(), w.HTML()
         # 4
-        first, counts = numbers.SliderValues(), settings.CLIENT_COUNTS
+        first, counts = numbers.SliderValues(), CLIENT_COUNTS
         self.companies = _slider("companies", counts[0], counts[-1], first.clients)
         speed = numbers.SPEEDS.index(first.speed)
         self.speed = _slider("speed", 0, len(numbers.SPEEDS) - 1, speed)
-        level = list(settings.LEVELS).index(first.level)
-        self.privacy = _slider("privacy", 0, len(settings.LEVELS) - 1, level)
+        level = list(LEVELS).index(first.level)
+        self.privacy = _slider("privacy", 0, len(LEVELS) - 1, level)
         self.sliders = {"companies": self.companies, "speed": self.speed, "privacy": self.privacy}
         self.labels = {name: w.HTML() for name in self.sliders}
         # 5
@@ -53,10 +53,10 @@ class Layout:
 
         self.frames = {step: w.Box(layout=w.Layout(flex="none")) for step in (3, 4)}
         self.pictures: dict[int, dict[str, Any]] = {}
-        self.boxes = {
-            step: w.VBox([self.pages[step], *children, *self._caveat(step)])
-            for step, children in self._children().items()
-        }
+        self.boxes = {}
+        for step, children in self._children().items():
+            caveat = [self.caveats[step]] if step in self.caveats else []
+            self.boxes[step] = w.VBox([self.pages[step], *children, *caveat])
         self.view = self._view()
         self.show_step(1)
 
@@ -82,39 +82,28 @@ class Layout:
         options = ((what, "what"), (run, "run"))
         if tuple(self.about.options) != options:
             kept = self.about.value
-            self.about.options = options
-            self.about.value = kept
-
-    def _caveat(self, step: int) -> list[w.HTML]:
-        return [self.caveats[step]] if step in self.caveats else []
+            self.about.options, self.about.value = options, kept
 
     def _children(self) -> dict[int, list[w.Widget]]:
         """Return what each step holds between its page and its caveat."""
         press = w.HBox([self.go, self.stop, self.recorded])
-        doing = w.VBox(
-            [press, self.bar, self.status, self.tiles], layout=w.Layout(flex="1 1 0", min_width="0")
-        )
-        pairs = [(self.labels[name], slider) for name, slider in self.sliders.items()]
-        moved = w.VBox(
-            [one for pair in pairs for one in pair],
-            layout=w.Layout(width="390px", padding="6px 24px 0 14px"),
-        )
-        make = w.HBox([self.make])
+        running = [press, self.bar, self.status, self.tiles]
+        doing = w.VBox(running, layout=w.Layout(flex="1 1 0", min_width="0"))
+        pairs = [one for name in self.sliders for one in (self.labels[name], self.sliders[name])]
+        moved = w.VBox(pairs, layout=w.Layout(width="390px", padding="6px 24px 0 14px"))
         return {
             1: [],
             2: [],
             3: [w.HBox([doing, self.frames[3]])],
             4: [w.HBox([moved, self.frames[4]])],
-            5: [self.about_words, self.about, make, self.brief_status, self.links],
+            5: [self.about_words, self.about, w.HBox([self.make]), self.brief_status, self.links],
         }
 
     def _view(self) -> w.VBox:
         langs = w.HBox(list(self.langs.values())).add_class("fk-langs")
         steps = w.HBox(self.steps, layout=w.Layout(flex="1 1 auto")).add_class("fk-steps")
-        foot = w.HBox(
-            [self.back, self.next],
-            layout=w.Layout(justify_content="space-between", margin="8px 0 0"),
-        )
+        apart = w.Layout(justify_content="space-between", margin="8px 0 0")
+        foot = w.HBox([self.back, self.next], layout=apart)
         top = w.HBox([steps, langs])
         return w.VBox([w.HTML(stylesheet()), top, *self.boxes.values(), foot]).add_class("fk")
 
@@ -132,12 +121,6 @@ def _button(width: str, *classes: str) -> w.Button:
 
 
 def _slider(name: str, low: int, high: int, value: int) -> w.IntSlider:
-    slider = w.IntSlider(
-        value=value,
-        min=low,
-        max=high,
-        readout=False,
-        continuous_update=True,
-        layout=w.Layout(width="96%"),
-    )
+    look = {"readout": False, "layout": w.Layout(width="96%")}
+    slider = w.IntSlider(value=value, min=low, max=high, **look)
     return slider.add_class(f"fk-slide-{name}")

@@ -15,7 +15,20 @@ from typing import TYPE_CHECKING, Any
 from fedkit.core.config import RunConfig
 from fedkit.core.files import nan_to_none, write_file
 from fedkit.core.record import ClientRecord, Run
-from fedkit.showcase import settings
+from fedkit.showcase.records import (
+    BASELINES,
+    CLIENT_COUNTS,
+    FOLDER,
+    LEVELS,
+    LINK,
+    LIVE_BASELINES,
+    LIVE_ROUNDS,
+    LIVE_TUNE,
+    ROUNDS,
+    baseline_file,
+    federated_file,
+    live_file,
+)
 
 if TYPE_CHECKING:
     from fedkit.data.corpus import Corpus, Examples
@@ -25,19 +38,13 @@ LARGEST = 1_200_000  # bytes of all records together
 
 def sliders_config(level: str = "none") -> RunConfig:
     """Return the settings of a federated run behind the sliders at a privacy level."""
-    locks = "none" if level == "none" else "masks"
-    return RunConfig(
-        tune="head",
-        rounds=settings.ROUNDS,
-        link=settings.LINK,
-        privacy=settings.LEVELS[level],
-        secure=locks,
-    )
+    locks = {"privacy": LEVELS[level], "secure": "none" if level == "none" else "masks"}
+    return RunConfig(tune="head", rounds=ROUNDS, link=LINK, **locks)
 
 
 def live_config() -> RunConfig:
     """Return the settings of the run that a visitor starts."""
-    return RunConfig(tune=settings.LIVE_TUNE, rounds=settings.LIVE_ROUNDS, link=settings.LINK)
+    return RunConfig(tune=LIVE_TUNE, rounds=LIVE_ROUNDS, link=LINK)
 
 
 def keep_first_clients(corpus: Corpus, clients: int) -> Corpus:
@@ -50,19 +57,16 @@ def keep_first_clients(corpus: Corpus, clients: int) -> Corpus:
     if clients == len(names):
         return corpus
     kept = set(names[:clients])
-    name = (
-        f"{corpus.name} (the first {clients} of {len(names)} companies;"
-        f" test reports of all {len(names)})"
-    )
+    who = f"the first {clients} of {len(names)} companies; test reports of all {len(names)}"
 
     def rows_of(examples: Examples) -> Examples:
         return examples.take([row for row, one in enumerate(examples.clients) if one in kept])
 
     parts = {"train": rows_of(corpus.train), "validation": rows_of(corpus.validation)}
-    return replace(corpus, name=name, **parts)
+    return replace(corpus, name=f"{corpus.name} ({who})", **parts)
 
 
-def make_records(folder: Path = settings.FOLDER) -> list[Path]:
+def make_records(folder: Path = FOLDER) -> list[Path]:
     """Run everything, write the records and return their paths.
 
     Raises RuntimeError if they are too large to ship.
@@ -77,17 +81,17 @@ def make_records(folder: Path = settings.FOLDER) -> list[Path]:
     def write(name: str, record: Run) -> None:
         paths.append(write_record(folder / name, record))
 
-    for n in settings.CLIENT_COUNTS:
+    for n in CLIENT_COUNTS:
         some = keep_first_clients(corpus, n)
-        for level in settings.LEVELS:
-            write(settings.federated_file(n, level), run(sliders_config(level), corpus=some))
-        baselines = run_baselines(sliders_config(), corpus=some, which=list(settings.BASELINES))
+        for level in LEVELS:
+            write(federated_file(n, level), run(sliders_config(level), corpus=some))
+        baselines = run_baselines(sliders_config(), corpus=some, which=list(BASELINES))
         for name, record in baselines.items():
-            write(settings.baseline_file(n, name), record)
-    write(settings.live_file("federated"), run(live_config(), corpus=corpus))
-    baselines = run_baselines(live_config(), corpus=corpus, which=list(settings.LIVE_BASELINES))
+            write(baseline_file(n, name), record)
+    write(live_file("federated"), run(live_config(), corpus=corpus))
+    baselines = run_baselines(live_config(), corpus=corpus, which=list(LIVE_BASELINES))
     for name, record in baselines.items():
-        write(settings.live_file(name), record)
+        write(live_file(name), record)
     if (size := sum(path.stat().st_size for path in paths)) > LARGEST:
         raise RuntimeError(f"the records take {size:,} bytes, and at most {LARGEST:,} are shipped")
     return paths
@@ -98,11 +102,8 @@ def write_record(path: Path, record: Run) -> Path:
     values, tight = nan_to_none(compact_record(record)), (",", ":")
     text = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=tight)
     write_file(path, text + "\n")
-    result = record.result
-    print(
-        f"{path.name}: {result['accuracy']:.3f} right, own {result['own_mix_accuracy']:.3f}",
-        file=sys.stderr,
-    )
+    right, own = record.result["accuracy"], record.result["own_mix_accuracy"]
+    print(f"{path.name}: {right:.3f} right, own {own:.3f}", file=sys.stderr)
     return path
 
 

@@ -12,8 +12,7 @@ from fedkit.results import measures
 from fedkit.results.difference import Difference
 from fedkit.results.measures import NEW, OWN, own_accuracy
 from fedkit.results.verdict import ALONE, Verdict, judge_run
-from fedkit.showcase import settings
-from fedkit.showcase.records import ShowcaseRecords
+from fedkit.showcase.records import CLIENT_COUNTS, ShowcaseRecords
 
 __all__ = ["compare_run", "live_numbers", "numbers_at", "own_accuracy", "own_accuracy_by_round"]
 
@@ -27,7 +26,7 @@ UNKNOWN = Difference(math.nan, math.nan, math.nan, "")
 class SliderValues:
     """Values of the sliders. speed: kbit/s in each direction at every client."""
 
-    clients: int = settings.CLIENT_COUNTS[-1]
+    clients: int = CLIENT_COUNTS[-1]
     level: str = "none"
     speed: int = 10_000
 

@@ -1,7 +1,7 @@
 """The words of the showcase, its steps as HTML, and its two live figures.
 
 Words stand in `text_en.toml` and `text_ja.toml`, pages in `templates/`; every value is escaped. The
-figures always have the same traces and fixed axes, so that `live_figure.sync_figure` can update
+figures always have the same traces and fixed axes, so that `panel.sync_figure` can update
 them.
 """
 
@@ -16,28 +16,23 @@ from fedkit.core import locale
 from fedkit.core.files import read_packaged_words
 from fedkit.core.formatting import printable_line
 from fedkit.core.record import Run
-from fedkit.plots.panel import note, render, templates
-from fedkit.plots.theme import FONT, GRID, INK, MUTED, PAPER
+from fedkit.plots.panel import note, render, table, templates
+from fedkit.plots.theme import FONT, GRID, INK, MUTED, PAPER, font
 from fedkit.results import measures
 from fedkit.results.difference import Difference
 from fedkit.results.method_style import method_style
 from fedkit.results.privacy_promise import format_delta, format_epsilon
 from fedkit.results.verdict import opening
-from fedkit.showcase import numbers, settings
-from fedkit.showcase.records import ShowcaseRecords
+from fedkit.showcase import numbers
+from fedkit.showcase.records import CLIENT_COUNTS, ROUNDS, ShowcaseRecords
 
 PACKAGE = "fedkit.showcase"
 TOGETHER, ALONE = method_style("federated").colour, method_style("local").colour
 PAGE_WIDTH = 1250  # px, of a step
 STRINGS = {lang: read_packaged_words(PACKAGE, f"text_{lang}.toml") for lang in locale.LANGS}
 NUMBERS = (locale.number, locale.percent, locale.points, locale.data_size, locale.seconds)
-# the live figures
-RUN_SIZE, WHAT_SIZE = (700, 370), (830, 322)  # px
-LEFT, RIGHT = [0.07, 0.47], [0.60, 1.0]  # of the width: accuracy by clients, time by link
-LETTERS = 16  # px
-SHARES = {"range": [0, 100], "dtick": 20}
-TIMES = (1, 60, 3600, 36_000)  # seconds that the axis of time names
-TICKS = {64: "64k", 1_000: "1M", 10_000: "10M", 100_000: "100M", 1_000_000: "1G"}  # kbit/s
+FIGURES = table(PACKAGE, "figures")
+LETTERS = 16  # px, in the live figures
 
 
 def text(key: str, lang: str, **values: object) -> str:
@@ -83,16 +78,10 @@ def data_page(run: Run, lang: str) -> str:
     frame = measures.client_labels(run)
     counts = frame.to_numpy()
     most = int(counts.max(initial=1))
-    tiles = {
-        "companies": len(frame),
-        "reports": int(counts.sum()),
-        "labels": frame.shape[1],
-        "rarest": int(counts.min(initial=most)),
-    }
+    tiles = [("companies", len(frame)), ("reports", int(counts.sum()))]
+    tiles += [("labels", frame.shape[1]), ("rarest", int(counts.min(initial=most)))]
     rows = list(zip(frame.index, counts.tolist()))
-    return page(
-        "who", lang, labels=list(frame.columns), rows=rows, most=most, tiles=list(tiles.items())
-    )
+    return page("who", lang, labels=list(frame.columns), rows=rows, most=most, tiles=tiles)
 
 
 def status_line(words: str, bad: bool = False) -> str:
@@ -106,7 +95,7 @@ def what_if_caveat(shown: numbers.ComparedRun, lang: str) -> str:
     if not math.isnan(shown.epsilon):
         key = "what.caveat_private"
         values = {"epsilon": format_epsilon(shown.epsilon), "delta": format_delta(shown.delta)}
-    words = text(key, lang, **values) + text("what.caveat", lang, rounds=settings.ROUNDS)
+    words = text(key, lang, **values) + text("what.caveat", lang, rounds=ROUNDS)
     return page("caveat", lang, words=words)
 
 
@@ -151,19 +140,11 @@ def run_picture(
         "cliponaxis": False,
     }
     words = f"<b>{text('run.alone', lang)} {locale.percent(alone, lang)}</b>"
-    font = {"size": LETTERS + 2, "color": ALONE}
-    frame = _frame(RUN_SIZE, 70) | {
-        "annotations": [
-            _heading(text("run.heading", lang), 0.0),
-            note(words, 0.02, 100 * alone - 9, yref="y", yanchor="middle", font=font),
-        ],
-        "xaxis": _axis(text("run.axis_x", lang), range=[-0.08, rounds + 0.25], dtick=1),
-        "yaxis": _axis(text("run.axis_y", lang), **SHARES),
-    }
-    return {
-        "data": [_line(ALONE, [0, rounds], [100 * alone] * 2, "dash"), together],
-        "layout": frame,
-    }
+    place = {"yref": "y", "yanchor": "middle", "font": font(ALONE, LETTERS + 2)}
+    notes = [_heading(text("run.heading", lang), 0.0), note(words, 0.02, 100 * alone - 9, **place)]
+    frame = _frame("run", notes, lang, xaxis={"range": [-0.08, rounds + 0.25]})
+    data = [_line(ALONE, [0, rounds], [100 * alone] * 2, "dash"), together]
+    return {"data": data, "layout": frame}
 
 
 def what_picture(
@@ -173,16 +154,13 @@ def what_picture(
 
     Left: accuracy by number of clients; right: time by speed of the link.
     """
-    clients, speeds = list(settings.CLIENT_COUNTS), list(numbers.SPEEDS)
-    every = [
-        numbers.numbers_at(records, numbers.SliderValues(n, setting.level, setting.speed))
-        for n in clients
-    ]
+    clients, speeds = list(CLIENT_COUNTS), list(numbers.SPEEDS)
+    values = [numbers.SliderValues(n, setting.level, setting.speed) for n in clients]
+    every = [numbers.numbers_at(records, one) for one in values]
     here = every[clients.index(setting.clients)]
-    whole = [
-        numbers.training_seconds(here.run, s) + numbers.download_seconds(here.base, s)
-        for s in speeds
-    ]
+    seconds = [numbers.training_seconds(here.run, speed) for speed in speeds]
+    base = [numbers.download_seconds(here.base, speed) for speed in speeds]
+    whole = [training + once for training, once in zip(seconds, base)]
     lines = (
         (ALONE, [s.alone_all for s in every], "dot", 2.5),
         (TOGETHER, [s.together_all for s in every], "dot", 2.5),
@@ -197,22 +175,11 @@ def what_picture(
         _line(INK, speeds, whole) | right,
         _dot(INK, setting.speed, here.seconds + here.base_seconds) | right,
     ]
-    by_speed = {"domain": RIGHT, "type": "log", "range": [1.7, 6.15], "anchor": "y2"}
-    by_speed |= {"tickvals": list(TICKS), "ticktext": list(TICKS.values())}
-    by_time = {"type": "log", "range": [-0.3, 4.7], "anchor": "x2", "tickvals": list(TIMES)}
-    by_time |= {"ticktext": [text(f"axis.{s}", lang) for s in TIMES]}
-    frame = _frame(WHAT_SIZE, 8) | {
-        "annotations": [
-            _heading(text("what.heading_accuracy", lang), 0.0),
-            _heading(text("what.heading_time", lang), 0.53),
-            _key(lang),
-        ],
-        "xaxis": _axis(text("what.axis_companies", lang), domain=LEFT, range=[1.7, 6.3], dtick=1),
-        "yaxis": _axis("", **SHARES),
-        "xaxis2": _axis(text("what.axis_speed", lang), **by_speed),
-        "yaxis2": _axis("", **by_time),
-    }
-    return {"data": data, "layout": frame}
+    heads = {"what.heading_accuracy": 0.0, "what.heading_time": 0.53}
+    notes = [*(_heading(text(key, lang), x) for key, x in heads.items()), _key(lang)]
+    times = FIGURES["what"]["axes"]["yaxis2"]["tickvals"]
+    named = {"ticktext": [text(f"axis.{seconds}", lang) for seconds in times]}
+    return {"data": data, "layout": _frame("what", notes, lang, yaxis2=named)}
 
 
 def _key(lang: str) -> dict[str, Any]:
@@ -221,14 +188,9 @@ def _key(lang: str) -> dict[str, Any]:
         for kind, colour in (("together", TOGETHER), ("alone", ALONE))
     )
     lines = f"\u2501 {text('what.key_own', lang)}   \u2509 {text('what.key_any', lang)}"
-    return note(
-        f"{signs}<br>{lines}",
-        LEFT[0] + 0.01,
-        0.02,
-        align="left",
-        font={"size": LETTERS - 2, "color": INK},
-        bgcolor="rgba(255,255,255,0.8)",
-    )
+    white = {"bgcolor": "rgba(255,255,255,0.8)", "font": font(INK, LETTERS - 2)}
+    left = FIGURES["what"]["axes"]["xaxis"]["domain"][0] + 0.01
+    return note(f"{signs}<br>{lines}", left, 0.02, align="left", **white)
 
 
 def _line(
@@ -240,37 +202,27 @@ def _line(
 
 def _dot(colour: str, x: int, y: float) -> dict[str, Any]:
     marker = {"size": 18, "color": colour, "line": {"width": 3, "color": PAPER}}
-    place = {"x": [x], "y": [y]}
-    return {"type": "scatter", "mode": "markers", **place, "marker": marker, "hoverinfo": "skip"}
+    dot = {"type": "scatter", "mode": "markers", "hoverinfo": "skip"}
+    return dot | {"x": [x], "y": [y], "marker": marker}
 
 
 def _heading(words: str, x: float) -> dict[str, Any]:
-    return note(f"<b>{words}</b>", x, 1, yshift=12, font={"size": LETTERS, "color": INK})
+    return note(f"<b>{words}</b>", x, 1, yshift=12, font=font(INK, LETTERS))
 
 
-def _frame(size: tuple[int, int], left: int) -> dict[str, Any]:
-    return {
-        "template": {},
-        "font": {"family": FONT, "size": LETTERS, "color": INK},
-        "paper_bgcolor": PAPER,
-        "plot_bgcolor": PAPER,
-        "width": size[0],
-        "height": size[1],
-        "showlegend": False,
-        "dragmode": False,
-        "margin": {"l": left, "r": 20, "t": 46, "b": 56, "pad": 4},
-        "meta": {},
-    }
+def _frame(name: str, notes: list[dict[str, Any]], lang: str, **more: dict[str, Any]) -> dict:
+    """Return the layout of a figure of `figures.toml`. more: further settings of its axes."""
+    given = FIGURES[name]
+    width, height = given["size"]
+    look = {"font": {"family": FONT} | font(INK, LETTERS), "width": width, "height": height}
+    look |= {"paper_bgcolor": PAPER, "plot_bgcolor": PAPER, "margin": given["margin"]}
+    axes = {axis: own | more.get(axis, {}) for axis, own in given["axes"].items()}
+    drawn = {axis: _axis(own, lang) for axis, own in axes.items()}
+    return FIGURES["frame"] | look | {"annotations": notes} | drawn
 
 
-def _axis(title: str, **more: Any) -> dict[str, Any]:
-    base = {
-        "title": {"text": title, "standoff": 8, "font": {"size": LETTERS, "color": MUTED}},
-        "gridcolor": GRID,
-        "zeroline": False,
-        "fixedrange": True,
-        "tickfont": {"size": LETTERS - 1, "color": MUTED},
-        "type": "linear",
-        "ticks": "",
-    }
-    return base | more
+def _axis(own: dict[str, Any], lang: str) -> dict[str, Any]:
+    words = text(own["title"], lang) if "title" in own else ""
+    title = {"text": words, "standoff": 8, "font": font(MUTED, LETTERS)}
+    style = {"gridcolor": GRID, "tickfont": font(MUTED, LETTERS - 1), "title": title}
+    return FIGURES["axis"] | own | style

@@ -25,14 +25,29 @@ from fedkit.core.locale import LANGS
 from fedkit.core.progress import BackgroundQueue
 from fedkit.core.record import Run
 from fedkit.plots.panel import Panel, on_change, on_press
-from fedkit.showcase import numbers, pages, settings
+from fedkit.showcase import numbers, pages
 from fedkit.showcase.layout import NOW, Layout, mark
 from fedkit.showcase.make_records import live_config
 from fedkit.showcase.pages import name_in_language, text
-from fedkit.showcase.records import ShowcaseRecords, load_showcase_records
+from fedkit.showcase.records import (
+    FOLDER,
+    LANG,
+    LEVELS,
+    LIVE_ROUNDS,
+    ShowcaseRecords,
+    load_showcase_records,
+)
 
 SOON = 0.15  # share of the run before which no remaining time is shown
-RUNS = settings.FOLDER.parents[1] / "runs"
+RUNS = FOLDER.parents[1] / "runs"
+# {button of `Layout`: its words}
+BUTTONS = {
+    "go": "run.go",
+    "stop": "run.cancel",
+    "recorded": "run.replay",
+    "make": "brief.make",
+    "back": "back",
+}
 KINDS = {
     "html": "text/html;charset=utf-8",
     "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
@@ -43,7 +58,7 @@ def showcase(
     lang: str | None = None, records: ShowcaseRecords | None = None, runs: Path = RUNS
 ) -> Showcase:
     """Return the demo for a notebook. lang: "en" or "ja"; None: as the command set it."""
-    asked = lang or os.environ.get(settings.LANG, "en")
+    asked = lang or os.environ.get(LANG, "en")
     return Showcase(asked if asked in LANGS else "en", records or load_showcase_records(), runs)
 
 
@@ -63,9 +78,7 @@ class Showcase(Panel):
         self._links: tuple[Path, list[dict[str, Any]]] | None = None
         self._lock = threading.RLock()
         enable = self._enable_buttons
-        self.queue: BackgroundQueue[str]
         self.queue = BackgroundQueue(self._train, enable, self._on_run_ended)
-        self.writing: BackgroundQueue[tuple[str, tuple[Run, ...]]]
         self.writing = BackgroundQueue(self._write, enable, self._on_brief_written)
         self._live = numbers.live_numbers(records)
         self.stage = Layout()
@@ -79,7 +92,7 @@ class Showcase(Panel):
     def setting(self) -> numbers.SliderValues:
         """The values of the sliders of step 4."""
         stage = self.stage
-        level, speed = list(settings.LEVELS)[stage.privacy.value], numbers.SPEEDS[stage.speed.value]
+        level, speed = list(LEVELS)[stage.privacy.value], numbers.SPEEDS[stage.speed.value]
         return numbers.SliderValues(stage.companies.value, level, speed)
 
     def show_step(self, step: int) -> None:
@@ -165,9 +178,9 @@ class Showcase(Panel):
         self._links = brief_files(records, lang, self.runs)
 
     def _on_brief_written(self, error: Exception | None) -> None:
-        self._brief = (
-            ("brief.ready", {}) if error is None else ("brief.failed", {"reason": _reason(error)})
-        )
+        self._brief = ("brief.ready", {})
+        if error is not None:
+            self._brief = ("brief.failed", {"reason": _reason(error)})
         self._update_brief()
 
     # ---- the words
@@ -176,17 +189,12 @@ class Showcase(Panel):
         stage = self.stage
         steps = {b: partial(self.show_step, place) for place, b in enumerate(stage.steps, 1)}
         langs = {b: partial(self.set_language, lang) for lang, b in stage.langs.items()}
-        on_press(steps | langs)
-        on_press(
-            {
-                stage.next: lambda: self.show_step(self.step + 1),
-                stage.back: lambda: self.show_step(self.step - 1),
-                stage.go: self.run,
-                stage.stop: self.cancel,
-                stage.recorded: self.show_recorded,
-                stage.make: self.make_brief,
-            }
-        )
+        moves = {
+            stage.next: lambda: self.show_step(self.step + 1),
+            stage.back: lambda: self.show_step(self.step - 1),
+        }
+        work = {stage.go: self.run, stage.stop: self.cancel, stage.recorded: self.show_recorded}
+        on_press(steps | langs | moves | work | {stage.make: self.make_brief})
         on_change(stage.sliders.values(), self._update_what)
 
     def _update_all(self) -> None:
@@ -195,7 +203,7 @@ class Showcase(Panel):
             stage.pages[1].value = pages.question_page(self._live, lang)
             stage.pages[2].value = pages.data_page(self.records.live, lang)
             for step, name in ((3, "run"), (5, "brief")):
-                head = pages.page("head", lang, step=name, rounds=settings.LIVE_ROUNDS)
+                head = pages.page("head", lang, step=name, rounds=LIVE_ROUNDS)
                 stage.pages[step].value = head
                 words = text(f"{name}.caveat", lang)
                 stage.caveats[step].value = pages.page("caveat", lang, words=words)
@@ -213,15 +221,8 @@ class Showcase(Panel):
             mark(button, NOW, place == self.step)
         for name, button in stage.langs.items():
             mark(button, NOW, name == lang)
-        words = {
-            stage.go: "run.go",
-            stage.stop: "run.cancel",
-            stage.recorded: "run.replay",
-            stage.make: "brief.make",
-            stage.back: "back",
-        }
-        for button, key in words.items():
-            button.description = text(key, lang)
+        for name, key in BUTTONS.items():
+            getattr(stage, name).description = text(key, lang)
         following = text(f"step{min(self.step + 1, 5)}", lang)
         stage.next.description = text("next", lang, step=following[1:].strip())
         stage.next.layout.visibility = "visible" if self.step < 5 else "hidden"
@@ -250,7 +251,7 @@ class Showcase(Panel):
         sent = run.total("uplink_bytes") + run.total("downlink_bytes") if run else None
         with self._lock:
             self.stage.tiles.value = pages.page("run_tiles", lang, accuracy=right, nbytes=sent)
-            rounds, alone = settings.LIVE_ROUNDS, self._live.alone
+            rounds, alone = LIVE_ROUNDS, self._live.alone
             self.stage.draw_figure(3, pages.run_picture(states, rounds, alone, lang))
 
     def _update_what(self) -> None:
@@ -259,16 +260,12 @@ class Showcase(Panel):
         with self._lock:
             stage.pages[4].value = pages.page("what", lang, shown=shown)
             stage.caveats[4].value = pages.what_if_caveat(shown, lang)
-            values = {
-                "companies": text("what.n", lang, n=here.clients),
-                "privacy": level,
-                "speed": pages.speed_name(here.speed),
-            }
-            for name, value in values.items():
+            companies = text("what.n", lang, n=here.clients)
+            values = (companies, level, pages.speed_name(here.speed))
+            for name, value in zip(("companies", "privacy", "speed"), values):
                 stage.labels[name].value = pages.page("slider", lang, name=name, value=value)
-            stage.set_brief_options(
-                text("brief.of_run", lang), text("brief.of_what", lang, n=here.clients, level=level)
-            )
+            of_what = text("brief.of_what", lang, n=here.clients, level=level)
+            stage.set_brief_options(text("brief.of_run", lang), of_what)
             stage.draw_figure(4, pages.what_picture(self.records, here, lang))
 
     def _update_brief(self) -> None:

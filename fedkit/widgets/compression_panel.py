@@ -21,6 +21,7 @@ from fedkit.federated.local.train import train
 from fedkit.federated.rounds.head_start import compute_head_start
 from fedkit.network import parse_link
 from fedkit.plots import panel
+from fedkit.plots.charts import draw_dots, h_bars, rows_of
 from fedkit.plots.theme import UPLOAD, above_bar, axis_style, layout
 from fedkit.results.method_style import method_style
 from fedkit.wire.pipeline import Context, make_wire
@@ -83,7 +84,7 @@ def wire_spec(feedback: str, share: str, bits: str, coder: str) -> str:
 
 def draw_message_lengths(sent: Sequence[SentUpdates], sentence: str) -> go.Figure:
     """Return a log-scale bar of the message length of each wire, with its seconds over LINES."""
-    rows = list(range(len(sent)))[::-1]
+    rows = rows_of(sent)
     fig = go.Figure(_length_bars(sent, rows, UPLOAD))
     for row, s in zip(rows, sent):
         waits = ", ".join(
@@ -91,14 +92,9 @@ def draw_message_lengths(sent: Sequence[SentUpdates], sentence: str) -> go.Figur
         )
         size = formatting.megabytes(s.nbytes / 1e6)
         above_bar(fig, row, f"<b>{figure_text(s.spec, 60)}</b>  {size}: {waits}")
-    layout(
-        fig,
-        sentence,
-        "Measured length of one update; the seconds are modelled from it.",
-        "Length of one update (kB, log scale)",
-        None,
-        80 + 50 * len(sent),
-    )
+    caption = "Measured length of one update; the seconds are modelled from it."
+    title = "Length of one update (kB, log scale)"
+    layout(fig, sentence, caption, title, None, 80 + 50 * len(sent))
     fig.update_yaxes(visible=False, range=[-0.5, len(sent) - 0.2])
     sizes = [s.nbytes for s in sent]
     return fig.update_xaxes(_size_axis(min(sizes) / 2e3, max(sizes) / 5e2))
@@ -109,35 +105,27 @@ def draw_wire_bench(chosen: SentUpdates, plain: SentUpdates) -> go.Figure:
     colour = method_style("federated").colour
     fig = go.Figure(_length_bars([plain, chosen], [1, 0], ["#a9b8c9", colour]))
     rounds = list(range(1, len(chosen.missing) + 1))
-    fig.add_scatter(
-        x=rounds,
-        y=[100 * m for m in chosen.missing],
-        xaxis="x2",
-        yaxis="y2",
-        mode="lines+markers",
-        cliponaxis=False,
-        line={"color": colour, "width": 3},
-        marker={"size": 8},
-        hovertemplate="after round %{x}<br>%{y:.1f} % missing<extra></extra>",
-    )
+    style = {"mode": "lines+markers", "cliponaxis": False, "xaxis": "x2", "yaxis": "y2"}
+    style |= {"line": {"color": colour, "width": 3}}
+    missed, hover = [100 * m for m in chosen.missing], "after round %{x}<br>%{y:.1f} % missing"
+    draw_dots(fig, rounds, missed, colour, 8, hover, **style)
     layout(fig, wire_finding(chosen, plain), CAPTION, None, None, HEIGHT, top=44, right=40)
     right = {"range": [1, max(2, len(rounds))], "dtick": 1, "domain": RIGHT, "anchor": "y2"}
     missing = {"range": [0, 105], "autorange": False, "dtick": 25, "anchor": "x2"}
     lengths = _size_axis(0.1, 2e3 * max(1.0, plain.nbytes / 1e6))
+    lengths |= {"domain": LEFT, "autorange": False}
+    sizes = (f"as it is: {_bold_size(plain)}", f"{figure_text(chosen.spec)}: {_bold_size(chosen)}")
     return fig.update_layout(
         width=panel.WIDTH,
         annotations=[
             panel.note("<b>Length of one update</b>", LEFT[0], 1, yshift=10),
             panel.note("<b>Missing at the server</b>", RIGHT[0], 1, yshift=10),
-            panel.note(f"as it is: {_bold_size(plain)}", 0, 1, yref="y", yshift=20),
-            panel.note(
-                f"{figure_text(chosen.spec)}: {_bold_size(chosen)}", 0, 0, yref="y", yshift=20
-            ),
+            *(panel.note(text, 0, y, yref="y", yshift=20) for text, y in zip(sizes, (1, 0))),
         ],
-        xaxis={**axis_style("kB (log scale)"), **lengths, "domain": LEFT, "autorange": False},
+        xaxis=axis_style("kB (log scale)") | lengths,
         yaxis={"visible": False, "range": [-0.6, 1.8], "fixedrange": True},
-        xaxis2={**axis_style("Round"), **right},
-        yaxis2={**axis_style("Not received (% of all given)"), **missing},
+        xaxis2=axis_style("Round") | right,
+        yaxis2=axis_style("Not received (% of all given)") | missing,
     )
 
 
@@ -177,12 +165,9 @@ class WireBench(panel.LivePanel):
             panel.step_control(title, one["options"], one["value"], 120, **size)
             for title, one in CONTROLS.items()
         ]
-        cells = [
-            w.VBox(
-                [control, w.HTML(panel.small_line(one["help"]))], layout=w.Layout(flex="1 1 420px")
-            )
-            for control, one in zip(self.controls, CONTROLS.values())
-        ]
+        helps = [w.HTML(panel.small_line(one["help"])) for one in CONTROLS.values()]
+        cell = {"layout": w.Layout(flex="1 1 420px")}
+        cells = [w.VBox(list(pair), **cell) for pair in zip(self.controls, helps)]
         self.lay_out(self.controls, panel.wrapped_row(cells))
 
     @property
@@ -199,10 +184,8 @@ class WireBench(panel.LivePanel):
             self.result = send_updates(self.updates, self.spec)
         except FedkitError as error:
             return f"<span style='color:#a40000'>{figure_text(str(error), 300)}</span>"
-        words = (
-            f"The same from a terminal: <code>fedkit run --wire {figure_text(self.spec, 80)}</code>"
-        )
-        return panel.small_line(words)
+        command = f"<code>fedkit run --wire {figure_text(self.spec, 80)}</code>"
+        return panel.small_line(f"The same from a terminal: {command}")
 
     def picture(self) -> go.Figure:
         return draw_wire_bench(self.result, self.plain)
@@ -218,24 +201,14 @@ def _bold_size(sent: SentUpdates) -> str:
 
 
 def _length_bars(sent: Sequence[SentUpdates], rows: list[int], colour: str | list[str]) -> go.Bar:
-    return go.Bar(
-        x=[s.nbytes / 1e3 for s in sent],
-        y=rows,
-        orientation="h",
-        width=0.34,
-        marker={"color": colour},
-        hovertemplate="%{x:,.2f} kB<extra></extra>",
-    )
+    sizes, hover = [one.nbytes / 1e3 for one in sent], "%{x:,.2f} kB<extra></extra>"
+    return h_bars(sizes, rows, colour, width=0.34, hovertemplate=hover)
 
 
 def _size_axis(low: float, high: float) -> dict[str, Any]:
     """Return a logarithmic axis of kB from `low` to `high`."""
-    return {
-        "type": "log",
-        "range": [math.log10(low), math.log10(high)],
-        "tickvals": [0.1, 1, 10, 100, 1000],
-        "ticktext": ["0.1", "1", "10", "100", "1,000"],
-    }
+    ticks = {"tickvals": [0.1, 1, 10, 100, 1000], "ticktext": ["0.1", "1", "10", "100", "1,000"]}
+    return {"type": "log", "range": [math.log10(low), math.log10(high)]} | ticks
 
 
 def _norm(tensors: Params) -> float:

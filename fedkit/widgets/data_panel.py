@@ -31,20 +31,9 @@ def data_panel(
 
 
 class DataPanel(panel.Panel, DataSession):
-    """A data session with buttons; `view` is the widget."""
+    """A data session with buttons; `view` is the widget, its parts are named in `data.toml`."""
 
     missing = "buttons"
-    upload: Any
-    path: Any
-    encodings: Any
-    sheets: Any
-    header: Any
-    masked: Any
-    check_button: Any
-    clean_button: Any
-    notes: Any
-    table_view: Any
-    result: Any
 
     def __init__(
         self,
@@ -57,16 +46,10 @@ class DataPanel(panel.Panel, DataSession):
         self._w, self._updating = w, False
         self._html = panel.macros("fedkit.widgets", "data")
         vars(self).update(panel.widgets_of(panel.table("fedkit.widgets", "data")))
-        self.view = w.VBox(
-            [
-                w.HBox([self.upload, self.path]),
-                w.HBox([self.encodings, self.sheets, self.header]),
-                self.notes,
-                self.table_view,
-                w.HBox([self.check_button, self.masked, self.clean_button]),
-                self.result,
-            ]
-        )
+        source_row, menus = [self.upload, self.path], [self.encodings, self.sheets, self.header]
+        buttons = w.HBox([self.check_button, self.masked, self.clean_button])
+        rows = [w.HBox(source_row), w.HBox(menus), self.notes, self.table_view, buttons]
+        self.view = w.VBox([*rows, self.result])
         super().__init__(None, out, model)
         self._listen()
         self.redraw()
@@ -77,7 +60,10 @@ class DataPanel(panel.Panel, DataSession):
         return self._repr_html_()
 
     def check(self, slow: bool = True, tell: Callable[[str], None] | None = None):
-        return super().check(slow, tell or self._show_step)
+        def show(words: str) -> None:
+            self.result.value = self._html.lines([f"{words} ..."])
+
+        return super().check(slow, tell or show)
 
     def clean(self, mask: bool | None = None):
         """As `DataSession.clean`. mask: None for the value of the check box."""
@@ -144,36 +130,34 @@ class DataPanel(panel.Panel, DataSession):
         )
         self.table_view.children = boxes
 
-    def _show_step(self, words: str) -> None:
-        self.result.value = self._html.lines([f"{words} ..."])
-
     # ---- events
 
     def _listen(self) -> None:
-        def on_value(control: Any, act: Callable[[Any], Any]) -> None:
-            def changed(change: Any) -> None:
+        def on_value(control: Any, act: Callable[[], Any]) -> None:
+            def changed(_: Any) -> None:
                 if not self._updating:
-                    self._run_action(partial(act, change["new"]))
+                    self._run_action(act)
 
             control.observe(changed, "value")
 
-        on_value(
-            self.upload,
-            lambda files: files and self.keep_upload(files[0]["name"], bytes(files[0]["content"])),
-        )
-        on_value(self.path, lambda text: text.strip() and self.read(text))
-        for control in (self.encodings, self.sheets, self.header):
-            on_value(control, self._look_again)
-        panel.on_press(
-            {
-                self.check_button: partial(self._run_action, self.check),
-                self.clean_button: partial(self._run_action, self.clean),
-            }
-        )
+        def keep() -> None:
+            for one in self.upload.value[:1]:
+                self.keep_upload(one["name"], bytes(one["content"]))
 
-    def _look_again(self, _: Any) -> None:
-        if self.source is not None:
-            self.look(self.encodings.value, self.sheets.value, self.header.value or None)
+        def read() -> None:
+            if self.path.value.strip():
+                self.read(self.path.value)
+
+        def look_again() -> None:
+            if self.source is not None:
+                self.look(self.encodings.value, self.sheets.value, self.header.value or None)
+
+        on_value(self.upload, keep)
+        on_value(self.path, read)
+        for control in (self.encodings, self.sheets, self.header):
+            on_value(control, look_again)
+        for button, act in {self.check_button: self.check, self.clean_button: self.clean}.items():
+            panel.on_press({button: partial(self._run_action, act)})
 
     def _run_action(self, act: Callable[[], Any]) -> None:
         """Run the action of a click and show an error as a line, so that the panel stays usable."""

@@ -130,10 +130,8 @@ class DataSession:
         """Write an upload into `out` under a safe name that is not taken, and read it."""
         safe, folder = Path(read_source((name, content))[0]), self.out / UPLOADS
         supported_suffix(safe)
-        free = (
-            folder / f"{safe.stem}{'' if i == 1 else f'-{i}'}{safe.suffix}"
-            for i in range(1, 10_000)
-        )
+        endings = ["", *(f"-{i}" for i in range(2, 10_000))]
+        free = (folder / f"{safe.stem}{ending}{safe.suffix}" for ending in endings)
         refuse_links(folder, self.out)
         place = next(path for path in free if not os.path.lexists(path))
         return self.read(write_file(place, content))
@@ -156,11 +154,8 @@ class DataSession:
         for name in filter(None, given.values()):
             if name not in columns:
                 raise FedkitError(f"no column {quote(name)}; columns: {quoted_list(columns)}")
-        others = {
-            role: c
-            for role, c in self.roles.items()
-            if role not in given and c not in given.values()
-        }
+        kept = {role: c for role, c in self.roles.items() if role not in given}
+        others = {role: c for role, c in kept.items() if c not in given.values()}
         self._set_roles(others | {role: c for role, c in given.items() if c})
 
     def set_next_role(self, name: str) -> None:
@@ -182,9 +177,8 @@ class DataSession:
         if self.preview is not None and self.preview.problem:
             raise FedkitError(self.preview.problem)
         columns = [self.roles.get(role) for role in ("text", "label", "client")]
-        table = read_rows(
-            self._require_source(), *columns, self.encoding, self.sheet, self.header_row
-        )
+        how = (self.encoding, self.sheet, self.header_row)
+        table = read_rows(self._require_source(), *columns, *how)
         # a removed role must not be guessed again
         if "client" not in self.roles and table.columns.client:
             table = _without_client(table)
@@ -213,14 +207,8 @@ class DataSession:
         split = {"partition": "iid"}
         if columns.client:
             split = {"client": columns.client, "partition": "column"}
-        return replace(
-            RunConfig(),
-            data=str(self.written.clean),
-            text=columns.text,
-            label=columns.label,
-            model=self.model,
-            **split,
-        )
+        named = {"text": columns.text, "label": columns.label} | split
+        return RunConfig(data=str(self.written.clean), model=self.model, **named)
 
     def _require_source(self) -> Path:
         if self.source is None:
@@ -246,10 +234,5 @@ def _without_client(table: RawTable) -> RawTable:
     other = table.other if table.other is not None else pd.DataFrame(index=frame.index)
     other = other.assign(**{name: frame["client_raw"]}) if name not in other else other
     notes = tuple(note for note in table.notes if not note.startswith("client column"))
-    return replace(
-        table,
-        frame=frame.assign(client_raw="", client=""),
-        columns=replace(table.columns, client=None),
-        other=other,
-        notes=notes,
-    )
+    columns, frame = replace(table.columns, client=None), frame.assign(client_raw="", client="")
+    return replace(table, frame=frame, columns=columns, other=other, notes=notes)

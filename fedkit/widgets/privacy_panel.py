@@ -15,8 +15,9 @@ from fedkit.core import formatting
 from fedkit.core.formatting import printable_line
 from fedkit.core.stats import t_interval
 from fedkit.plots import panel
+from fedkit.plots.charts import draw_curve, draw_dots
 from fedkit.plots.privacy import PRIVATE, accuracy_range, epsilon_range, privacy_cost
-from fedkit.plots.theme import SIZE
+from fedkit.plots.theme import font, note
 from fedkit.results.privacy_curve import Curve, Level, mean_level
 from fedkit.results.privacy_promise import describe_attacker, format_delta, format_epsilon
 
@@ -44,19 +45,13 @@ class PrivacyPanel(panel.LivePanel):
     def __init__(self, curve: Curve):
         self.curve = curve
         measured = {one.epsilon for one in curve.levels()}
-        options = {
-            format_epsilon(e) + (" measured" if e in measured else " between"): e
-            for e in slider_epsilons(curve)
-        }
-        self.slider = panel.step_control(
-            "Epsilon",
-            options,
-            max(measured),
-            label=70,
-            help="Smaller is a stronger promise",
-            width="98%",
-            max_width=f"{panel.WIDTH}px",
-        )
+        options = {}
+        for epsilon in slider_epsilons(curve):
+            how = "measured" if epsilon in measured else "between"
+            options[f"{format_epsilon(epsilon)} {how}"] = epsilon
+        look = {"help": "Smaller is a stronger promise", "width": "98%"}
+        look |= {"max_width": f"{panel.WIDTH}px"}
+        self.slider = panel.step_control("Epsilon", options, max(measured), 70, **look)
         self.lay_out([self.slider], self.slider)
 
     @property
@@ -86,40 +81,18 @@ def privacy_cost_at(curve: Curve, epsilon: float) -> go.Figure:
     fig, (low, high) = privacy_cost(curve), accuracy_range(curve)
     ends = epsilon_range(curve.levels())
     colour = PRIVATE if measured else INTERPOLATED
-    fig.add_scatter(
-        x=[epsilon, epsilon],
-        y=[low, high],
-        mode="lines",
-        hoverinfo="skip",
-        line={"color": colour, "width": 2, "dash": "solid" if measured else "dot"},
-    )
-    fig.add_scatter(
-        x=[epsilon],
-        y=[100 * value],
-        mode="markers",
-        hoverinfo="skip",
-        marker={
-            "size": 21,
-            "symbol": "circle-open" if measured else "diamond-open",
-            "color": colour,
-            "line": {"width": 3, "color": colour},
-        },
-    )
+    dash, symbol = ("solid", "circle-open") if measured else ("dot", "diamond-open")
+    draw_curve(fig, [epsilon, epsilon], [low, high], colour, dash=dash)
+    marker = {"symbol": symbol, "line": {"width": 3, "color": colour}}
+    draw_dots(fig, [epsilon], [100 * value], colour, 21, marker=marker)
     how = "measured" if measured else "interpolated,<br>not measured"
+    words = f"<b>\u03b5 {format_epsilon(epsilon)}</b> {how}"
     # near the right end the words stand at the left of the line
     late = math.log(epsilon / ends[0]) > 0.75 * math.log(ends[1] / ends[0])
-    fig.add_annotation(
-        x=math.log10(epsilon),
-        y=high,
-        text=f"<b>\u03b5 {format_epsilon(epsilon)}</b> {how}",
-        showarrow=False,
-        xanchor="right" if late else "left",
-        yanchor="top",
-        xshift=-6 if late else 6,
-        align="right" if late else "left",
-        font={"size": SIZE, "color": colour},
-        bgcolor="rgba(255,255,255,0.85)",
-    )
+    side, shift = ("right", -6) if late else ("left", 6)
+    style = {"font": font(colour), "bgcolor": "rgba(255,255,255,0.85)", "yanchor": "top"}
+    place = {"xanchor": side, "align": side, "xshift": shift}
+    note(fig, words, math.log10(epsilon), high, **style, **place)
     return fig.update_layout(width=panel.WIDTH)
 
 
@@ -157,10 +130,9 @@ def promise_sentences(curve: Curve, epsilon: float) -> dict[str, list[str]]:
     if curve.none:
         out["Price"].append(_describe_gap(value, here, mean_level(curve.none), "without privacy"))
     if curve.local:
-        out["Against alone"].append(
-            _describe_gap(value, here, mean_level(curve.local), "each site alone without privacy")
-        )
-        out["Against alone"] += [ALONE_IS_BETTER] * (value < mean_level(curve.local).mean)
+        alone, name = mean_level(curve.local), "each site alone without privacy"
+        out["Against alone"].append(_describe_gap(value, here, alone, name))
+        out["Against alone"] += [ALONE_IS_BETTER] * (value < alone.mean)
     return {name: sentences for name, sentences in out.items() if sentences}
 
 
@@ -188,18 +160,15 @@ def _describe_gap(value: float, here: Level | None, other: Level, than: str) -> 
     gap = value - other.mean
     if here is None and abs(gap) < 0.005:
         return f"About as many as {than} ({formatting.percent(other.mean)})."
-    words = (
-        f"{'' if here else 'about '}{abs(100 * gap):.{1 if here else 0}f} points"
-        f" {'more' if gap > 0 else 'less'} than {than}"
-    )
-    words = f"{words} ({formatting.percent(other.mean)})"
+    points = f"{abs(100 * gap):.1f}" if here else f"about {abs(100 * gap):.0f}"
+    sign, share = "more" if gap > 0 else "less", formatting.percent(other.mean)
+    words = f"{points} points {sign} than {than} ({share})"
     both = paired_interval(here.points, other.points) if here else None
     if both is None:
         return words[0].upper() + words[1:] + "."
-    return (
-        f"{words}; 95 % interval of the difference {formatting.points(both[0])} to"
-        f" {formatting.points(both[1])}, paired over {both[2]} seeds."
-    )
+    low, high = formatting.points(both[0]), formatting.points(both[1])
+    interval = f"95 % interval of the difference {low} to {high}"
+    return f"{words}; {interval}, paired over {both[2]} seeds."
 
 
 def paired_interval(ours: Sequence, theirs: Sequence) -> tuple[float, float, int] | None:

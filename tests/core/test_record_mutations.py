@@ -182,7 +182,6 @@ def figures(folder: Path) -> None:
     plots.training_load(runs)
     if plots.has_aggregation_errors(runs):
         plots.aggregation_error(runs)
-    plots.traffic_by_client(run)
     plots.who_has_what(run)
     plots.round_seconds(run)
     plots.accuracy_by_time(run)

@@ -25,7 +25,6 @@ FIGURES = {
     "accuracy_by_time": lambda: plots.accuracy_by_time(RUN, against=everything()[1:]),
     "scoreboard_bars": lambda: plots.scoreboard_bars(everything()),
     "traffic": lambda: plots.traffic(everything()),
-    "traffic_by_client": lambda: plots.traffic_by_client(RUN),
     "round_seconds": lambda: plots.round_seconds(RUN),
     "who_has_what": lambda: plots.who_has_what(RUN),
 }
@@ -124,11 +123,6 @@ def test_traffic_beside_full_tuning_that_is_called_calculated():
     assert list(unknown.data[0].x) == [4.0]
 
 
-def test_traffic_by_client_adds_up_rounds():
-    received, sent = plots.traffic_by_client(RUN).data
-    assert list(received.x) == [4.0, 4.0] and list(sent.x) == [2.0, 2.0]
-
-
 def test_round_seconds_adds_up_to_the_networks_own_number():
     bar = replay(RUN, "20mbps:2mbps/60ms", "half-speed").rounds[1].visits[0]
     assert sum(phase_seconds(bar)) == pytest.approx(bar.uploaded - bar.began)
@@ -203,7 +197,7 @@ def test_text_from_data_cannot_become_markup():
     run = replace(RUN, data=DATA | {"clients": clients, "labels": [evil]}, method="federated")
     sent = (ClientRecord(evil, uplink_bytes=9),)
     run = replace(run, rounds=(replace(RUN.rounds[0], clients=sent),))
-    for fig in (plots.who_has_what(run), plots.traffic_by_client(run), plots.round_seconds(run)):
+    for fig in (plots.who_has_what(run), plots.round_seconds(run)):
         seen = fig.to_plotly_json()
         seen["layout"].pop("meta")  # holds the sentence as it is, and is never drawn
         assert "<a" not in str(seen) and "&lt;a" in str(seen)

@@ -24,8 +24,8 @@ from fedkit.reports.report import render_report
 from fedkit.results import measures
 from fedkit.results.findings import describe_runs, verdict
 from fedkit.results.verdict import BETTER, HELPED, WORDS, judge_best, judge_run
-from fedkit.showcase import numbers, pages, settings
-from fedkit.showcase.records import load_showcase_records
+from fedkit.showcase import numbers, pages
+from fedkit.showcase.records import CLIENT_COUNTS, LEVELS, load_showcase_records
 
 SHOWCASE = load_showcase_records()
 DAY = datetime.date(2026, 11, 23)
@@ -60,8 +60,8 @@ def pair(new: float, own: float, seeds: int = 1) -> list[Run]:
 CASES = {
     **{
         f"showcase {n} {level}": [SHOWCASE.federated(n, level), *SHOWCASE.baselines(n)]
-        for n in settings.CLIENT_COUNTS
-        for level in settings.LEVELS
+        for n in CLIENT_COUNTS
+        for level in LEVELS
     },
     "showcase live": [SHOWCASE.live, *SHOWCASE.live_baselines()],
     "both better": pair(0.9, 0.9),
@@ -172,8 +172,8 @@ def test_the_register_of_risks_says_the_same(name, lang):
 
 
 @pytest.mark.parametrize("lang", ["en", "ja"])
-@pytest.mark.parametrize("level", settings.LEVELS)
-@pytest.mark.parametrize("clients", settings.CLIENT_COUNTS)
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("clients", CLIENT_COUNTS)
 def test_the_showcase_says_the_same(clients, level, lang):
     found = judge_best(CASES[f"showcase {clients} {level}"])
     setting = numbers.SliderValues(clients, level)

@@ -19,10 +19,21 @@ from fedkit.cli import showcase
 from fedkit.core.errors import Cancelled, FedkitError
 from fedkit.core.record import Run
 from fedkit.results.difference import unpaired_difference
-from fedkit.showcase import numbers, pages, settings
+from fedkit.showcase import numbers, pages
 from fedkit.showcase.pages import STRINGS, name_in_language, text
 from fedkit.showcase.panel import Showcase
-from fedkit.showcase.records import ShowcaseRecords, load_showcase_records
+from fedkit.showcase.records import (
+    BASELINES,
+    CLIENT_COUNTS,
+    FOLDER,
+    LANG,
+    LEVELS,
+    LIVE_ROUNDS,
+    LIVE_TUNE,
+    ShowcaseRecords,
+    all_files,
+    load_showcase_records,
+)
 
 HEAVY = ("torch", "transformers", "sklearn", "peft", "pptx", "fedkit.experiments.runner")
 
@@ -70,25 +81,22 @@ def test_companies_and_labels_of_the_records_have_names_and_others_stand_as_they
 
 
 def test_the_shelf_holds_all_that_is_named_and_is_small():
-    shipped = {path.name for path in settings.FOLDER.glob("*.json")}
-    assert shipped == set(settings.all_files())
-    assert sum(path.stat().st_size for path in settings.FOLDER.glob("*")) < 1_200_000
+    shipped = {path.name for path in FOLDER.glob("*.json")}
+    assert shipped == set(all_files())
+    assert sum(path.stat().st_size for path in FOLDER.glob("*")) < 1_200_000
 
 
 def test_records_are_of_the_companies_and_settings_that_their_names_tell(records):
-    for n in settings.CLIENT_COUNTS:
-        for level, spec in settings.LEVELS.items():
+    for n in CLIENT_COUNTS:
+        for level, spec in LEVELS.items():
             run = records.federated(n, level)
             assert len(run.data["clients"]) == n and run.data["test"] == 732
             assert run.config["privacy"] == spec and (run.result["epsilon"] is None) == (
                 level == "none"
             )
-        assert [run.method for run in records.baselines(n)] == list(settings.BASELINES)
+        assert [run.method for run in records.baselines(n)] == list(BASELINES)
     assert [c["id"] for c in records.federated(2).data["clients"]] == ["bakery", "clinic"]
-    assert (
-        records.live.config["tune"] == settings.LIVE_TUNE
-        and len(records.live.rounds) == settings.LIVE_ROUNDS
-    )
+    assert records.live.config["tune"] == LIVE_TUNE and len(records.live.rounds) == LIVE_ROUNDS
 
 
 @pytest.mark.parametrize(
@@ -106,11 +114,11 @@ def test_records_are_of_the_companies_and_settings_that_their_names_tell(records
     ids=["missing", "no-json", "other-schema", "text-for-a-number", "unfinished", "too-large"],
 )
 def test_a_damaged_record_is_refused_in_one_line(tmp_path, damage):
-    for name in settings.all_files():
-        (tmp_path / name).symlink_to(settings.FOLDER / name)
-    first = tmp_path / settings.all_files()[0]
+    for name in all_files():
+        (tmp_path / name).symlink_to(FOLDER / name)
+    first = tmp_path / all_files()[0]
     first.unlink()
-    shutil.copy(settings.FOLDER / first.name, first)
+    shutil.copy(FOLDER / first.name, first)
     damage(first)
     with pytest.raises(FedkitError) as caught:
         load_showcase_records(tmp_path)
@@ -154,7 +162,7 @@ def test_the_gain_says_what_its_interval_allows():
 
 def test_alone_is_local_training_at_every_setting(records):
     assert numbers.live_numbers(records).alone == local_of(records.live_baselines())
-    for n in settings.CLIENT_COUNTS:
+    for n in CLIENT_COUNTS:
         shown = numbers.numbers_at(records, numbers.SliderValues(n))
         assert shown.alone == local_of(records.baselines(n))
 
@@ -284,7 +292,7 @@ def test_the_brief_is_about_what_was_chosen(demo):
     here = demo.brief_runs
     assert here[0] is demo.records.federated(4, "eps8") and {run.method for run in here} == {
         "federated",
-        *settings.BASELINES,
+        *BASELINES,
     }
     demo.stage.about.value = "run"
     assert demo.brief_runs[0] is demo.records.live
@@ -325,7 +333,7 @@ def test_the_token_is_in_no_list_of_processes_and_the_server_on_loopback():
     )
     assert not [part for part in line if "secret" in part]
     env = showcase.server_environment("secret", "ja")
-    assert env["JUPYTER_TOKEN"] == "secret" and env[settings.LANG] == "ja"
+    assert env["JUPYTER_TOKEN"] == "secret" and env[LANG] == "ja"
 
 
 def test_a_busy_port_and_an_unknown_language_are_one_line():
@@ -344,7 +352,5 @@ def test_a_busy_port_and_an_unknown_language_are_one_line():
 
 
 def test_records_hold_no_text_of_the_data():
-    assert all(
-        '"texts"' not in (settings.FOLDER / name).read_text() for name in settings.all_files()
-    )
-    assert isinstance(Run.load(settings.FOLDER / "live.federated.json"), Run)
+    assert all('"texts"' not in (FOLDER / name).read_text() for name in all_files())
+    assert isinstance(Run.load(FOLDER / "live.federated.json"), Run)

@@ -26,7 +26,7 @@ from fedkit.experiments import runner
 from fedkit.experiments.estimate import estimate_run
 from fedkit.experiments.job import prepare
 from fedkit.plots import panel
-from fedkit.plots.live_figure import sync_figure
+from fedkit.plots.panel import sync_figure
 from fedkit.widgets.bench.scene import Scene, World
 from fedkit.widgets.bench.settings import describe_setting, name_configs, parse_settings
 from fedkit.widgets.bench.views import draw_scene, scene_figure
@@ -49,10 +49,8 @@ def static_figure(config: RunConfig, reason: str) -> go.Figure:
     """Train once with `config` and return a figure that needs no widgets, titled `reason`."""
     job = prepare(config)
     shown = (("", runner.run(config, job=job)),)
-    return panel.titled(
-        draw_scene(Scene(count_client_labels(job.corpus, job.clients), shown, World.of(config))),
-        reason,
-    )
+    frame = count_client_labels(job.corpus, job.clients)
+    return panel.titled(draw_scene(Scene(frame, shown, World.of(config))), reason)
 
 
 @dataclass
@@ -79,9 +77,7 @@ class BenchPanel(panel.Panel):
         self.results: list[BenchResult] = []
         self._updating, self._lock = False, threading.RLock()
         self.controls = Controls(config)
-        self.queue: BackgroundQueue[RunConfig] = BackgroundQueue(
-            self._train, self._show_queue, self._finish
-        )
+        self.queue = BackgroundQueue(self._train, self._show_queue, self._finish)
         self.frame = self._count_labels()
         # made last: a browser opens with what the figure holds now
         self.figure = go.FigureWidget(draw_scene(self.scene))
@@ -174,12 +170,9 @@ class BenchPanel(panel.Panel):
             self.controls.show_error(error)
         elif not self.running:
             right = formatting.percent(self.record.rounds[-1].accuracy)
-            took = sum(r.seconds for r in self.record.rounds)
-            words = (
-                f"Finished: {right} of {self.record.data['test']:,} test examples are right;"
-                f" {formatting.seconds(took)} measured."
-            )
-            self.controls.show_status(words, done=1.0)
+            took = formatting.seconds(sum(r.seconds for r in self.record.rounds))
+            words = f"{right} of {self.record.data['test']:,} test examples are right"
+            self.controls.show_status(f"Finished: {words}; {took} measured.", done=1.0)
         self._show_estimate()
 
     def _show_progress(self, now: Progress) -> None:
@@ -198,13 +191,8 @@ class BenchPanel(panel.Panel):
     # ---- the picture
 
     def _listen(self) -> None:
-        self.controls.listen(
-            self._on_train_setting,
-            self._redraw,
-            run=self.run,
-            cancel=self.cancel,
-            load=self._on_load,
-        )
+        press = {"run": self.run, "cancel": self.cancel, "load": self._on_load}
+        self.controls.listen(self._on_train_setting, self._redraw, **press)
         self.controls.show_settings(self.settings, self.command)
         self._show_estimate()
 
@@ -222,9 +210,8 @@ class BenchPanel(panel.Panel):
         try:
             self.frame = self._count_labels()
             if not self.running:
-                self.controls.show_status(
-                    Markup("Press <b>Run</b> to train with these settings."), 0.0
-                )
+                ask = Markup("Press <b>Run</b> to train with these settings.")
+                self.controls.show_status(ask, 0.0)
         except FedkitError as error:
             if not self.running:
                 self.controls.show_error(error)
@@ -236,10 +223,8 @@ class BenchPanel(panel.Panel):
         if self._updating:
             return
         with self._lock:
-            latest = self.record
-            self.controls.set_rounds(
-                [r.round for r in latest.states if r.clients] if latest else []
-            )
+            states = self.record.states if self.record else []
+            self.controls.set_rounds([r.round for r in states if r.clients])
             sync_figure(self.figure, scene_figure(self.scene))
             self.controls.show_settings(self.settings, self.command)
 
@@ -247,19 +232,14 @@ class BenchPanel(panel.Panel):
     def scene(self) -> Scene:
         """What the figure shows now."""
         done = [r for r in self.results if r.record is not None]
-        names = [
-            name + ("" if r.record.finished or self._is_training(r) else " (stopped)")
-            for r, name in zip(done, name_configs([r.config for r in done]))
-        ]
+        shown = []
+        for result, name in zip(done, name_configs([r.config for r in done])):
+            goes_on = result.record.finished or self._is_training(result)
+            shown.append((name + ("" if goes_on else " (stopped)"), result.record))
         now, last = self.settings, done[-1].config if done else None
-        return Scene(
-            self.frame,
-            tuple(zip(names, [r.record for r in done])),
-            World.of(now),
-            self.controls.views.value,
-            self.controls.round.value,
-            bool(last) and any(getattr(last, k) != getattr(now, k) for k in DATA_SETTINGS),
-        )
+        ahead = bool(last) and any(getattr(last, k) != getattr(now, k) for k in DATA_SETTINGS)
+        chosen = (self.controls.views.value, self.controls.round.value)
+        return Scene(self.frame, tuple(shown), World.of(now), *chosen, ahead)
 
     def _is_training(self, result: BenchResult) -> bool:
         return self.running and result is self.results[-1] and result.config == self.queue.current
@@ -276,9 +256,8 @@ class BenchPanel(panel.Panel):
     def _count_labels(self):
         """Return a frame of clients x labels: training examples, as they would be dealt now."""
         c = self.settings
-        return count_client_labels(
-            self.corpus, deal(self.corpus, c.partition, c.clients, c.examples_per_client, c.seed)
-        )
+        dealt = deal(self.corpus, c.partition, c.clients, c.examples_per_client, c.seed)
+        return count_client_labels(self.corpus, dealt)
 
 
 def _corpus_settings(config: RunConfig) -> tuple:
@@ -294,8 +273,6 @@ def _load_corpus(config: RunConfig):
 
 def _describe_difference(now: RunConfig, waits: RunConfig) -> str:
     """Return in words how the settings of the queued run differ from those of the current one."""
-    then, next_ = now.to_dict(), waits.to_dict()
-    return (
-        ", ".join(describe_setting(k, v) for k, v in next_.items() if then[k] != v)
-        or "the same once more"
-    )
+    then, others = now.to_dict(), waits.to_dict()
+    words = ", ".join(describe_setting(k, v) for k, v in others.items() if then[k] != v)
+    return words or "the same once more"

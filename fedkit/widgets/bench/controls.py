@@ -33,45 +33,24 @@ HTML = panel.macros("fedkit.widgets", "bench")
 class Controls:
     """The widgets of the panel; their values may be set from any thread.
 
-    inputs: {name: widget} of every entry of `settings.control_specs`; the others stand in
-    `words.toml`.
+    inputs: {name: widget} of every entry of `settings.control_specs`; the others, such as `round`,
+    `views` and `run_button`, stand in `words.toml`.
     """
-
-    run_button: w.Button
-    cancel_button: w.Button
-    load_button: w.Button
-    progress: w.FloatProgress
-    views: w.ToggleButtons
-    round: w.SelectionSlider
-    text: w.Textarea
-    pasted: w.Textarea
 
     def __init__(self, config: RunConfig):
         self.config, self.specs = config, control_specs(config)
         now = control_values(config)
-        self.inputs: dict[str, w.Widget] = {
-            name: panel.step_control(
-                spec.title,
-                spec.options,
-                now[name],
-                label=88,
-                menu=spec.menu,
-                live=not spec.trains,
-                help=spec.help,
-                width="98%",
-            )
-            for name, spec in self.specs.items()
-        }
-        views = {
-            "options": [(view["title"], name) for name, view in WORDS["views"].items()],
-            "tooltips": [view["help"] for view in WORDS["views"].values()],
-        }
-        given = WORDS["widgets"]
-        vars(self).update(panel.widgets_of(given | {"views": given["views"] | views}))
+        self.inputs: dict[str, w.Widget] = {}
+        for name, spec in self.specs.items():
+            look = {"menu": spec.menu, "live": not spec.trains, "help": spec.help, "width": "98%"}
+            self.inputs[name] = panel.step_control(spec.title, spec.options, now[name], 88, **look)
+        given, views = WORDS["widgets"], WORDS["views"]
+        options = [(view["title"], name) for name, view in views.items()]
+        named = {"options": options, "tooltips": [view["help"] for view in views.values()]}
+        vars(self).update(panel.widgets_of(given | {"views": given["views"] | named}))
         self.progress.style.bar_color = method_style("federated").colour
-        self.estimate, self.status, self.waiting = w.HTML(), w.HTML(), w.HTML()
-        self.command, self.refused = w.HTML(), w.HTML()
-        self.link, self.load_status = w.HTML(), w.HTML()
+        for name in ("estimate", "status", "waiting", "command", "refused", "link", "load_status"):
+            setattr(self, name, w.HTML())
         self.show_status(Markup("Choose, then press <b>Run</b>."))
         self._enable_controls()
 
@@ -163,25 +142,21 @@ class Controls:
         cells = {name: self._cell(name) for name in self.inputs}
         train = [cell for name, cell in cells.items() if self.specs[name].trains]
         world = [cell for name, cell in cells.items() if not self.specs[name].trains]
-        press = w.HBox(
-            [self.run_button, self.cancel_button, self.progress],
-            layout=w.Layout(width="98%", align_items="center"),
-        )
+        buttons, middle = [self.run_button, self.cancel_button, self.progress], "center"
+        press = w.HBox(buttons, layout=w.Layout(width="98%", align_items=middle))
         inputs = w.HBox(train, layout=w.Layout(flex_flow="row wrap", width="100%"))
         below = [self.refused, press, self.estimate, self.status, self.waiting]
         left = _box("1. Needs training", "press Run", [inputs, *below], "2 1 560px")
-        right = _box(
-            "2. Redrawn at once", "nothing is trained", [*world, self.command], "1 1 300px"
-        )
+        redrawn = [*world, self.command]
+        right = _box("2. Redrawn at once", "nothing is trained", redrawn, "1 1 300px")
         top = panel.wrapped_row([left, right], align_items="stretch")
         return w.VBox([top, panel.wrapped_row([self.views, self.round]), figure, self._texts()])
 
     def _cell(self, name: str) -> w.VBox:
         spec = self.specs[name]
         size = {"width": "50%", "min_width": "262px"} if spec.trains else {"width": "100%"}
-        return w.VBox(
-            [self.inputs[name], w.HTML(panel.small_line(spec.help, 92))], layout=w.Layout(**size)
-        )
+        words = w.HTML(panel.small_line(spec.help, 92))
+        return w.VBox([self.inputs[name], words], layout=w.Layout(**size))
 
     def _texts(self) -> w.Accordion:
         load = w.HBox([self.load_button, self.load_status])
@@ -189,15 +164,11 @@ class Controls:
             "<b>Keep</b>: copy it, or download it": [self.text, self.link],
             "<b>Load</b>: paste TOML or JSON, then press Load": [self.pasted, load],
         }
-        boxes = [
-            w.VBox([w.HTML(head), *children], layout=w.Layout(flex="1 1 380px"))
-            for head, children in columns.items()
-        ]
-        return w.Accordion(
-            [w.HBox(boxes, layout=w.Layout(flex_flow="row wrap"))],
-            titles=("Settings as text: keep, share, load",),
-            layout=w.Layout(max_width=f"{panel.WIDTH}px"),
-        )
+        wide = w.Layout(flex="1 1 380px")
+        boxes = [w.VBox([w.HTML(head), *rest], layout=wide) for head, rest in columns.items()]
+        row = w.HBox(boxes, layout=w.Layout(flex_flow="row wrap"))
+        title, size = "Settings as text: keep, share, load", w.Layout(max_width=f"{panel.WIDTH}px")
+        return w.Accordion([row], titles=(title,), layout=size)
 
 
 def refusal_reason(config: RunConfig) -> str:
@@ -217,7 +188,6 @@ def error_line(error: Exception) -> str:
 
 
 def _box(title: str, more: str, children: list[w.Widget], flex: str) -> w.VBox:
-    return w.VBox(
-        [w.HTML(str(HTML.heading(title, more))), *children],
-        layout=w.Layout(flex=flex, padding="2px 8px", margin="2px", border="1px solid #d0d0d0"),
-    )
+    frame = {"padding": "2px 8px", "margin": "2px", "border": "1px solid #d0d0d0"}
+    head = w.HTML(str(HTML.heading(title, more)))
+    return w.VBox([head, *children], layout=w.Layout(flex=flex, **frame))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fedkit.core import formatting
 from fedkit.core.formatting import figure_text, printable_line
 from fedkit.network import RoundTime, VisitSpan, replay
-from fedkit.plots.theme import DOWNLOAD, INK, MUTED, SIZE, TRAIN, UPLOAD
+from fedkit.plots.theme import DOWNLOAD, INK, MUTED, SIZE, TRAIN, UPLOAD, font
 from fedkit.plots.timeline import ENDED, is_asynchronous, phase_bar, round_name, visit_phases
 from fedkit.results.method_style import method_style
 from fedkit.widgets.bench.scene import MAX_TICKS, RIGHT, Scene, View, client_axis, new_run_badge
@@ -25,6 +25,7 @@ COLOURS = {
 }
 KEY = {"download": DOWNLOAD, "train": "#d9c900", "upload": UPLOAD, "not counted": LOST_COLOUR}
 KEY |= {"wait": "#c9c9c9"}
+MARK = {"cliponaxis": False, "hoverinfo": "skip", "textfont": font(INK, SIZE - 2)}
 OUTCOMES = ENDED | {"away": "away"}
 EMPTY = "Press Run: then this shows who downloads, trains, uploads and waits in a round."
 
@@ -40,11 +41,8 @@ def view_round(scene: Scene) -> View:
     reach = nice_limit(1.02 * max([took, *(v.uploaded - now.began for v in visits)]))
     # an asynchronous visit may begin before the round
     first = min([0.0, *(v.began - now.began for v in visits)])
-    x = {
-        "title": "<i>Modelled</i> seconds since the round began",
-        "range": [first, reach * 1.001],
-        "domain": [RIGHT[0], 1.0],
-    }
+    title = "<i>Modelled</i> seconds since the round began"
+    x = {"title": title, "range": [first, reach * 1.001], "domain": [RIGHT[0], 1.0]}
     # room above the first client for the word "deadline", and below the last for the badge
     head = -0.6 if now.deadline is None else -0.6 - 0.09 * n - 0.2
     foot = n - 0.4 + (0.55 * n if why else 0.0)
@@ -64,27 +62,21 @@ def _phase_traces(now: RoundTime) -> list[dict]:
     ended = None if is_asynchronous(now) else now.ended
     phases = []
     for visit in now.visits:
-        spans = visit_phases(visit, ended)
-        lost = visit.status != "ok"
-        none = (visit.trained, visit.trained)
-        phases.append(
-            spans
-            | {"upload": none if lost else spans["upload"], LOST: spans["upload"] if lost else none}
-        )
+        spans, none = visit_phases(visit, ended), (visit.trained, visit.trained)
+        counted, lost = (spans["upload"], none) if visit.status == "ok" else (none, spans["upload"])
+        phases.append(spans | {"upload": counted, LOST: lost})
+    who = [f"{figure_text(v.client)} ({figure_text(v.device)})" for v in now.visits]
     traces = []
     for name, colour in COLOURS.items():
         bar = phase_bar([spans[name] for spans in phases], range(len(phases)), now.began)
         marker = {"color": colour, "line": {"width": 0}}
-        if name != "waiting" and len(phases) <= 2 * MAX_TICKS:
-            marker["pattern"] = WORDS["hatch"] | (
-                {"fgcolor": "#b3a400"} if name == "training" else {}
-            )
-        bar["customdata"] = [
-            f"{figure_text(v.client)} ({figure_text(v.device)})" for v in now.visits
-        ]
+        if name == "waiting":
+            bar["width"] = 0.3
+        elif len(phases) <= 2 * MAX_TICKS:
+            ink = {"fgcolor": "#b3a400"} if name == "training" else {}
+            marker["pattern"] = WORDS["hatch"] | ink
         hover = f"%{{customdata}}<br>{name}: %{{x:,.2f}} s (modelled)<extra></extra>"
-        width = {"width": 0.3} if name == "waiting" else {}
-        traces.append(bar | {"marker": marker, "hovertemplate": hover} | width)
+        traces.append(bar | {"customdata": who, "marker": marker, "hovertemplate": hover})
     return traces
 
 
@@ -92,20 +84,15 @@ def _outcomes(visits: Sequence[VisitSpan], began: float, reach: float) -> dict:
     """Return a word at the end of the row of each client whose upload did not count."""
     odd = [(i, v) for i, v in enumerate(visits) if v.status != "ok"]
     at = [min(max(v.uploaded, v.trained) - began, 0.99 * reach) for _, v in odd]
-    return {
+    words = [OUTCOMES.get(v.status, printable_line(v.status, 12)) for _, v in odd]
+    return MARK | {
         "x": at,
         "y": [i for i, _ in odd],
-        "text": [
-            f"<b> {OUTCOMES.get(v.status, printable_line(v.status, 12))} </b>" for _, v in odd
-        ],
+        "text": [f"<b> {word} </b>" for word in words],
         "mode": "markers+text",
         "textposition": ["middle left" if x > 0.8 * reach else "middle right" for x in at],
         "marker": {"symbol": "x", "size": 9, "color": LOST_COLOUR},
-        **_MARK,
     }
-
-
-_MARK = {"cliponaxis": False, "hoverinfo": "skip", "textfont": {"size": SIZE - 2, "color": INK}}
 
 
 def _deadline(now: RoundTime, reach: float, head: float) -> list[dict]:
@@ -120,9 +107,8 @@ def _deadline(now: RoundTime, reach: float, head: float) -> list[dict]:
         "textposition": "middle right" if at < 0.8 * reach else "middle left",
         "mode": "lines+text",
         "line": {"color": LOST_COLOUR, "width": 2, "dash": "dash"},
-        **_MARK,
     }
-    return [line]
+    return [MARK | line]
 
 
 def _key(visits: Sequence[VisitSpan]) -> str:
@@ -150,11 +136,8 @@ def _finding(now: RoundTime, took: float) -> str:
     lost = f" {len(out)} of {len(visits)} uploads do not count." if out else ""
     if now.deadline is not None and any(v.status == "late" for v in out):
         return f"{what} ends at its deadline, after {_format_seconds(took)}:{lost}"
-    spans = {
-        phase: end - begin
-        for phase, (begin, end) in visit_phases(last, None).items()
-        if phase != "waiting"
-    }
+    # it waits for nobody, so that waiting is never the longest
+    spans = {name: end - begin for name, (begin, end) in visit_phases(last, None).items()}
     longest = max(spans, key=spans.__getitem__)
     share = 100 * spans[longest] / max(last.uploaded - last.began, 1e-9)
     busy = longest if longest == "training" else f"{longest}ing"

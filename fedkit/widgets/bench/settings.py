@@ -50,16 +50,12 @@ class ControlSpec:
 
 def control_specs(config: RunConfig) -> dict[str, ControlSpec]:
     """Return every control by name; a value of `config` that is no step becomes one."""
-    return {
-        name: ControlSpec(
-            CONTROLS[name]["title"],
-            _options(name, value),
-            CONTROLS[name]["help"],
-            CONTROLS[name].get("menu", False),
-            not CONTROLS[name].get("redraws", False),
-        )
-        for name, value in control_values(config).items()
-    }
+    specs = {}
+    for name, value in control_values(config).items():
+        one = CONTROLS[name]
+        menu, trains = one.get("menu", False), not one.get("redraws", False)
+        specs[name] = ControlSpec(one["title"], _options(name, value), one["help"], menu, trains)
+    return specs
 
 
 def control_values(config: RunConfig) -> dict[str, Any]:
@@ -205,12 +201,8 @@ def describe_setting(setting: str, value: Any) -> str:
 
 def settings_toml(config: RunConfig) -> str:
     """Return a TOML plan of one run for `fedkit sweep FILE`: non-default settings and the seed."""
-    lines = [
-        "# one run; make it with: fedkit sweep " + FILE_NAME,
-        f"seeds = [{config.seed}]",
-        "baselines = []",
-        "[settings]",
-    ]
+    lines = [f"# one run; make it with: fedkit sweep {FILE_NAME}", f"seeds = [{config.seed}]"]
+    lines += ["baselines = []", "[settings]"]
     default = RunConfig().to_dict()
     for name, value in config.to_dict().items():
         if name != "seed" and value != default[name] and value is not None:
@@ -231,10 +223,8 @@ def parse_settings(text: str) -> RunConfig:
         values = {"settings": values, "seeds": [seed]}
     runs = Plan.from_dict({**values, "baselines": []}).entries()
     if len(runs) != 1:
-        raise FedkitError(
-            f"this plan has {len(runs)} runs; the panel takes the settings of one: leave out vary"
-            " and also"
-        )
+        many = f"this plan has {len(runs)} runs; the panel takes the settings of one"
+        raise FedkitError(f"{many}: leave out vary and also")
     check_config(runs[0].config)
     return runs[0].config
 
@@ -247,8 +237,7 @@ def _parse_text(text: str) -> dict[str, Any]:
     try:
         values = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise FedkitError(
-            f"cannot read this as TOML or JSON: {str(error).splitlines()[0][:120]}"
-        ) from None
+        reason = str(error).splitlines()[0][:120]
+        raise FedkitError(f"cannot read this as TOML or JSON: {reason}") from None
     # a whole run record has its settings in `config`
     return dict(values["config"] if isinstance(values.get("config"), dict) else values)

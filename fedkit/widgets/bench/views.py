@@ -19,9 +19,8 @@ from fedkit.core.formatting import figure_text, printable_line
 from fedkit.core.record import RoundRecord, Run
 from fedkit.network import DEVICES, Timeline, profiles, replay
 from fedkit.plots.labels import spread_labels
-from fedkit.plots.live_figure import pad_traces
-from fedkit.plots.panel import WIDTH, note
-from fedkit.plots.theme import DOWNLOAD, INK, MUTED, SIZE, UPLOAD
+from fedkit.plots.panel import WIDTH, note, pad_traces
+from fedkit.plots.theme import DOWNLOAD, INK, MUTED, SIZE, UPLOAD, font
 from fedkit.results import measures
 from fedkit.results.method_style import method_style
 from fedkit.results.privacy_promise import format_epsilon
@@ -61,13 +60,12 @@ def view_by_time(scene: Scene) -> View:
     for (_, run), times, colour, sign in zip(scene.runs, clocks, *_marks(scene)):
         states, moot = run.states, times.needs_new_run
         at = [max(end, SECONDS[0]) for end in times.ends[-len(states) :]]
-        curve = _curve(at, states, colour, sign + "-open", "dot" if moot else "dash")
-        curves.append(curve | {"opacity": 0.45 if moot else 1.0} | _hover("time"))
-    longest = [
-        slowest_seconds(run) * axis_rounds(scene, run) / max(len(run.rounds), 1)
-        for _, run in scene.runs
-    ]
-    reach = max([60.0, *longest])
+        curve = _curve("time", states, colour, sign + "-open", at, "dot" if moot else "dash")
+        curves.append(curve | {"opacity": 0.45 if moot else 1.0})
+    reach = 60.0
+    for _, run in scene.runs:
+        in_all = slowest_seconds(run) * axis_rounds(scene, run) / max(len(run.rounds), 1)
+        reach = max(reach, in_all)
     end = next((s for s in SECONDS if s >= reach), SECONDS[-1])
     x = {"range": [math.log10(SECONDS[0]), math.log10(end * 1.3)], "domain": RIGHT}
     notes = _curve_labels(scene)
@@ -78,7 +76,7 @@ def view_by_time(scene: Scene) -> View:
 def view_by_round(scene: Scene) -> View:
     """Return accuracy over rounds, measured; it does not depend on the network."""
     curves = [
-        _round_curve(run.states, colour, sign) | _hover("round")
+        _curve("round", run.states, colour, sign)
         for (_, run), colour, sign in zip(scene.runs, *_marks(scene))
     ]
     return _view_rounds(scene, _accuracy_finding(scene), curves, _curve_labels(scene))
@@ -96,10 +94,8 @@ def view_by_client(scene: Scene) -> View:
     worst = [100 * _worst(r) for r in states]
     curves, ends = [], []
     if states and worst[-1] == worst[-1]:
-        lowest = (
-            _round_curve(states, WORST_COLOUR, "triangle-down") | {"y": worst} | _hover("client")
-        )
-        curves = [_round_curve(states, COLOURS[-1], "circle") | _hover("client"), lowest]
+        lowest = _curve("client", states, WORST_COLOUR, "triangle-down") | {"y": worst}
+        curves = [_curve("client", states, COLOURS[-1], "circle"), lowest]
         ends = [
             (100 * states[-1].accuracy, "all test examples", COLOURS[-1]),
             (worst[-1], "worst client", WORST_COLOUR),
@@ -141,12 +137,10 @@ def _time_finding(scene: Scene, clocks: list[Timeline]) -> str:
     times = clocks[-1]
     if times.needs_new_run:
         return f"Only a new run can tell: over this network {'; '.join(times.needs_new_run)}."
-    devices = scene.world.devices
-    slower = "" if devices == "as-measured" else f", {short_devices(devices)}"
-    return (
-        f"{_accuracy_finding(scene, False)}; {formatting.seconds(times.ends[-1])} over"
-        f" {short_link(scene.world.link)}{slower}.{_compare_with_previous(scene)}"
-    )
+    link, devices = short_link(scene.world.link), scene.world.devices
+    over = link if devices == "as-measured" else f"{link}, {short_devices(devices)}"
+    right, took = _accuracy_finding(scene, False), formatting.seconds(times.ends[-1])
+    return f"{right}; {took} over {over}.{_compare_with_previous(scene)}"
 
 
 def _accuracy_finding(scene: Scene, stop: bool = True) -> str:
@@ -154,13 +148,11 @@ def _accuracy_finding(scene: Scene, stop: bool = True) -> str:
     if run is None:
         return EMPTY
     if not run.rounds:
-        return (
-            f"Before training {formatting.percent(run.states[-1].accuracy)} are right; now round 1."
-        )
+        before = formatting.percent(run.states[-1].accuracy)
+        return f"Before training {before} are right; now round 1."
     spent = run.rounds[-1].epsilon
-    words = (
-        f"{formatting.percent(run.rounds[-1].accuracy)} right after {measures.describe_rounds(run)}"
-    )
+    right = formatting.percent(run.rounds[-1].accuracy)
+    words = f"{right} right after {measures.describe_rounds(run)}"
     words += f", \u03b5 {format_epsilon(spent)} spent" if spent else ""
     return words + ("." + _compare_with_previous(scene) if stop else "")
 
@@ -180,12 +172,9 @@ def _client_finding(states: list[RoundRecord]) -> str:
     worst = _worst(states[-1])
     if math.isnan(worst):
         return "Not told under a privacy promise: the test set names no rows of the clients' own."
-    gap = states[-1].accuracy - worst
-    return (
-        f"The worst-served client gets {formatting.percent(worst)}"
-        f" right, {100 * abs(gap):.1f} points {'less' if gap >= 0 else 'more'} than all test"
-        " examples."
-    )
+    gap, right = states[-1].accuracy - worst, formatting.percent(worst)
+    points = f"{100 * abs(gap):.1f} points {'less' if gap >= 0 else 'more'}"
+    return f"The worst-served client gets {right} right, {points} than all test examples."
 
 
 def _worst(state: RoundRecord) -> float:
@@ -196,12 +185,10 @@ def _bytes_finding(scene: Scene) -> str:
     run = scene.latest
     if run is None:
         return EMPTY
-    total = run.total("downlink_bytes") + run.total("uplink_bytes")
-    clients = max(len(run.data.get("clients", [])), 1)
-    return (
-        f"{formatting.megabytes(total / 1e6)} travelled in {measures.describe_rounds(run)}:"
-        f" {formatting.megabytes(total / 1e6 / clients)} for each client."
-    )
+    total = (run.total("downlink_bytes") + run.total("uplink_bytes")) / 1e6
+    each = formatting.megabytes(total / max(len(run.data.get("clients", [])), 1))
+    rounds = measures.describe_rounds(run)
+    return f"{formatting.megabytes(total)} travelled in {rounds}: {each} for each client."
 
 
 def short_link(link: str) -> str:
@@ -220,7 +207,6 @@ def short_devices(devices: str) -> str:
 
 # ---- parts
 
-
 _SLOWEST: dict[int, tuple[Run, float]] = {}
 
 
@@ -228,9 +214,8 @@ def slowest_seconds(run: Run) -> float:
     """Return a run's seconds over the slowest line and PCs on offer: no slider changes them."""
     known, seconds = _SLOWEST.get(id(run), (None, 0.0))
     if known is not run:
-        speeds, latencies = (
-            list(CONTROLS[name]["options"].values()) for name in ("bandwidth", "latency")
-        )
+        speeds = list(CONTROLS["bandwidth"]["options"].values())
+        latencies = list(CONTROLS["latency"]["options"].values())
         pc = max(DEVICES, key=lambda name: DEVICES[name].slowdown)
         seconds = replay(run, *World(f"{speeds[0]}/{latencies[-1]}", pc)).ends[-1]
         if len(_SLOWEST) > 15:
@@ -250,80 +235,57 @@ def _marks(scene: Scene) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return COLOURS[-n:] if n else (), SIGNS[-n:] if n else ()
 
 
-def _curve(at: list[float], states: list[RoundRecord], colour: str, sign: str, dash: str) -> dict:
-    latest = colour == COLOURS[-1]
-    return {
-        "x": at,
+def _curve(
+    view: str,
+    states: list[RoundRecord],
+    colour: str,
+    sign: str,
+    at: list[float] | None = None,
+    dash: str = "solid",
+) -> dict:
+    """Return accuracy over `at`, by default over rounds; the latest result stands out."""
+    latest, rounds = colour == COLOURS[-1], [r.round for r in states]
+    outline = {"width": 2 if sign.endswith("open") else 0, "color": colour}
+    size = 5 if len(states) > 25 else 9 if latest else 8
+    return WORDS["curve"] | {
+        "x": at or rounds,
         "y": [100 * r.accuracy for r in states],
-        "customdata": [r.round for r in states],
-        "mode": "lines+markers",
-        "cliponaxis": False,
+        "customdata": rounds,
         "line": {"color": colour, "width": 3 if latest else 2, "dash": dash},
-        "marker": {
-            "size": 5 if len(states) > 25 else 9 if latest else 8,
-            "symbol": sign,
-            "color": colour,
-            "line": {"width": 2 if sign.endswith("open") else 0, "color": colour},
-        },
+        "marker": {"size": size, "symbol": sign, "color": colour, "line": outline},
+        "hovertemplate": WORDS["views"][view]["hover"],
     }
-
-
-def _hover(view: str) -> dict:
-    return {"hovertemplate": WORDS["views"][view]["hover"]}
-
-
-def _round_curve(states: list[RoundRecord], colour: str, sign: str) -> dict:
-    return _curve([r.round for r in states], states, colour, sign, "solid")
 
 
 def _view_rounds(scene: Scene, finding: str, curves: list[dict], notes: list[dict]) -> View:
     """Return a view over rounds."""
     most = max((axis_rounds(scene, run) for _, run in scene.runs), default=5)
-    x = {
-        "title": "Round",
-        "domain": RIGHT,
-        "autorange": False,
-        "range": [-0.03 * most, most * 1.03],
-        "dtick": next(s for s in (1, 2, 5, 10, 20, 50, 100, 10_000) if most / s <= 10),
-    }
+    step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 10_000) if most / s <= 10)
+    x = {"title": "Round", "domain": RIGHT, "dtick": step}
+    x |= {"autorange": False, "range": [-0.03 * most, most * 1.03]}
     return View(finding, curves, x=x, y=ACCURACY_AXIS, notes=notes)
 
 
 def _curve_labels(scene: Scene) -> list[dict]:
-    last = [(name, run.states) for name, run in scene.runs]
-    return _end_labels(
-        [
-            (100 * states[-1].accuracy, name, colour)
-            for (name, states), colour in zip(last, _marks(scene)[0])
-            if states
-        ]
-    )
+    colours = _marks(scene)[0]
+    last = [(name, run.states, colour) for (name, run), colour in zip(scene.runs, colours)]
+    return _end_labels([(100 * s[-1].accuracy, name, colour) for name, s, colour in last if s])
 
 
 def _end_labels(ends: list[tuple[float, str, str]]) -> list[dict]:
     """Return labels beside the plot for (accuracy, name, colour), spread so that none overlap."""
-    lines = [
-        textwrap.wrap(printable_line(name, 60), 17, max_lines=3, placeholder="…")
-        for _, name, _ in ends
-    ]
+    wrap = {"max_lines": 3, "placeholder": "…"}
+    lines = [textwrap.wrap(printable_line(name, 60), 17, **wrap) for _, name, _ in ends]
     unit = 100 / (HEIGHT - 100)
     sizes = [unit * (18 * (1 + len(words)) + 4) for words in lines]
     placed = spread_labels([y for y, _, _ in ends], sizes, 4, 96)
     labels = []
+    place = {"yref": "y2", "yanchor": "middle", "align": "left"}
     for (end, _, colour), y, words in zip(ends, placed, lines):
         text = f"<span style='color:{colour}'>■</span> <b>{end:.1f} %</b><br>"
-        font = {"size": SIZE - 1, "color": INK if colour == COLOURS[-1] else MUTED}
-        labels.append(
-            note(
-                text + "<br>".join(figure_text(word) for word in words),
-                RIGHT[1] + 0.012,
-                y,
-                yref="y2",
-                yanchor="middle",
-                align="left",
-                font=font,
-            )
-        )
+        text += "<br>".join(figure_text(word) for word in words)
+        letters = font(INK if colour == COLOURS[-1] else MUTED, SIZE - 1)
+        labels.append(note(text, RIGHT[1] + 0.012, y, font=letters, **place))
     return labels
 
 
@@ -331,27 +293,24 @@ def _view_each_client(own: dict[str, float], state: RoundRecord) -> View:
     names, shares = list(own), [100 * v for v in own.values()]
     worst = min(range(len(names)), key=shares.__getitem__)
     colours = [WORST_COLOUR if i == worst else COLOURS[-1] for i in range(len(names))]
-    bar = _bar(shares, list(range(len(names))), [0.0] * len(names), COLOURS[-1], "accuracy")
-    bar |= {"width": 0.7, "marker": {"color": colours}, "customdata": names}
+    bar = _bar(shares, list(range(len(names))), [0.0] * len(names), colours, "accuracy")
+    bar |= {"width": 0.7, "customdata": names}
     bar["hovertemplate"] = "%{customdata}<br>%{x:.1f} % (measured)<extra></extra>"
     sentence = (
         f"{printable_line(names[worst], 30)} is served worst: {shares[worst]:.1f} % right, "
         f"where all test examples together have {formatting.percent(state.accuracy)}."
     )
-    x = {
-        "title": "Accuracy on test examples like its own (%)",
-        "range": [0, 100.2],
-        "domain": [RIGHT[0], 1.0],
-        "dtick": 20,
-    }
+    title = "Accuracy on test examples like its own (%)"
+    x = {"title": title, "range": [0, 100.2], "domain": [RIGHT[0], 1.0], "dtick": 20}
     heading = WORDS["views"]["client"]["heading"].replace("●──", "■")
     return View(sentence, bars=[bar], x=x, y=client_axis(names), heading=heading)
 
 
-def _bar(values: list[float], at: list[int], base: list[float], colour: str, name: str) -> dict:
+def _bar(values: list[float], at: list[int], base: list[float], colour: Any, name: str) -> dict:
+    """Return horizontal bars. colour: one, or one per bar."""
     bar = {"x": values, "y": at, "base": base, "orientation": "h", "width": 0.3, "name": name}
-    bar["marker"] = {"color": colour}
-    return bar | {"hovertemplate": f"{name}<br>%{{x:,.3f}} MB (measured)<extra></extra>"}
+    hover = f"{name}<br>%{{x:,.3f}} MB (measured)<extra></extra>"
+    return bar | {"marker": {"color": colour}, "hovertemplate": hover}
 
 
 VIEWS: dict[str, Callable[[Scene], View]] = {
