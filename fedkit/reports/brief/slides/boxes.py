@@ -5,11 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from pptx.dml.color import RGBColor
+from pptx.enum.shapes import MSO_SHAPE
+from pptx.enum.text import MSO_ANCHOR, MSO_AUTO_SIZE
+from pptx.oxml.ns import qn
+from pptx.util import Inches, Pt
+
 from fedkit.reports.brief import text_metrics
 from fedkit.reports.brief.pictures import DARK
-from fedkit.reports.brief.slides.chart_xml import set_typefaces
 from fedkit.reports.brief.text_metrics import slide_text
 
+LATIN, EAST = "Arial", "Yu Gothic"  # on Windows and with Office for Mac
 LEAD, INSET = 1.22, 0.06  # line height in sizes; inches between a box and its text
 INK, MUTED, BAND = "222222", "595959", "f4f4f4"
 HANG = 1.25  # sizes by which a list's lines are moved in
@@ -35,9 +41,6 @@ def add_text(
     marks: what list items begin with: "•", "1" (numbers), or " " (a sign in their text); "": no
     list.
     """
-    from pptx.enum.text import MSO_AUTO_SIZE
-    from pptx.util import Inches, Pt
-
     lines = [line for line in map(slide_text, lines) if line]
     if not lines:
         return
@@ -114,15 +117,24 @@ def common_sizes(
     return min(found, default=sizes[0]), sizes[1]
 
 
-def add_run(paragraph, line: str, size: float, colour: str = INK, bold: bool = False) -> None:
-    """Add one run of text in typefaces of Windows and Mac, Latin and East Asian."""
-    from pptx.util import Pt
-
+def add_run(
+    paragraph, line: str, size: float, colour: str | None = INK, bold: bool = False
+) -> None:
+    """Add one run of text in typefaces of Windows and Mac; without a colour in its box's own."""
     run = paragraph.add_run()
     run.text = line
     run.font.size, run.font.bold = Pt(size), bold
-    run.font.color.rgb = rgb(colour)
+    if colour:
+        run.font.color.rgb = rgb(colour)
     set_typefaces(run._r.get_or_add_rPr())
+
+
+def set_typefaces(properties) -> None:
+    """Set the Latin and the East Asian typeface of a run's or a chart's text properties."""
+    for tag, name in (("a:latin", LATIN), ("a:ea", EAST)):
+        for old in properties.findall(qn(tag)):
+            properties.remove(old)
+        properties.append(properties.makeelement(qn(tag), {"typeface": name}))
 
 
 def add_table(
@@ -139,9 +151,6 @@ def add_table(
 
     Returns its height in inches.
     """
-    from pptx.enum.text import MSO_ANCHOR, MSO_AUTO_SIZE
-    from pptx.util import Inches, Pt
-
     rows = [[slide_text(cell) for cell in row] for row in rows]
     if not rows:
         return 0.0
@@ -172,8 +181,6 @@ def add_table(
 
 def add_rectangle(slide, x: float, y: float, wide: float, tall: float, colour: str) -> None:
     """Add a coloured rectangle without a frame and without a shadow."""
-    from pptx.enum.shapes import MSO_SHAPE
-
     shape = slide.shapes.add_shape(MSO_SHAPE.RECTANGLE, *to_emu(x, y, wide, tall))
     remove_style(shape)
     shape.fill.solid()
@@ -183,29 +190,21 @@ def add_rectangle(slide, x: float, y: float, wide: float, tall: float, colour: s
 
 def remove_style(shape) -> None:
     """Remove the theme's style, which adds a shadow."""
-    from pptx.oxml.ns import qn
-
     for style in shape._element.findall(qn("p:style")):
         shape._element.remove(style)
 
 
 def rgb(colour: str):
-    from pptx.dml.color import RGBColor
-
     return RGBColor.from_string(colour.lstrip("#").upper())
 
 
 def to_emu(x: float, y: float, wide: float, tall: float) -> tuple[int, int, int, int]:
     """Convert inches to EMU."""
-    from pptx.util import Inches
-
     return Inches(x), Inches(y), Inches(wide), Inches(tall)
 
 
 def _format_list_item(paragraph, hang: float, mark: str) -> None:
     """Indent a paragraph by `hang` points behind its mark: "•", "1" for a number, "" for none."""
-    from pptx.util import Pt
-
     properties, room = paragraph._p.get_or_add_pPr(), Pt(hang)
     properties.set("marL", str(room))
     properties.set("indent", str(-room))
@@ -220,8 +219,6 @@ def _format_list_item(paragraph, hang: float, mark: str) -> None:
 
 
 def _add(properties, tag: str, values: dict[str, str]) -> None:
-    from pptx.oxml.ns import qn
-
     properties.append(properties.makeelement(qn(tag), values))
 
 

@@ -1,6 +1,7 @@
 """The brief's pictures as native charts of a slide, each with its editable workbook inside.
 
-No cell of a workbook holds a formula or a link, whatever the data say.
+No cell of a workbook holds a formula or a link, whatever the data say. The plot area has a fixed
+place in its chart, so that the room for labels can be computed; everything stays editable.
 """
 
 from __future__ import annotations
@@ -9,7 +10,23 @@ import math
 import re
 from collections.abc import Sequence
 
+from lxml import etree
+from pptx.chart.data import CategoryChartData, XyChartData
+from pptx.enum.chart import (
+    XL_CHART_TYPE,
+    XL_LABEL_POSITION,
+    XL_MARKER_STYLE,
+    XL_TICK_LABEL_POSITION,
+    XL_TICK_MARK,
+)
+from pptx.opc.constants import RELATIONSHIP_TYPE
+from pptx.opc.package import Part
+from pptx.oxml import parse_xml
+from pptx.oxml.ns import nsdecls, qn
+from pptx.util import Pt
+
 from fedkit.core import locale
+from fedkit.core.templates import ENGINE
 from fedkit.reports.brief.brief import Bar, Brief, Swing
 from fedkit.reports.brief.pictures import (
     HIGH,
@@ -20,7 +37,7 @@ from fedkit.reports.brief.pictures import (
     month_ticks,
     widest_first,
 )
-from fedkit.reports.brief.slides import chart_xml as parts
+from fedkit.reports.brief.slides.boxes import EAST, LATIN, add_run, rgb, set_typefaces
 from fedkit.reports.brief.text_metrics import cut_lines, slide_text, text_width
 from fedkit.results.method_style import method_style
 
@@ -30,6 +47,11 @@ RISKY = re.compile(
 MONTH = {"en": "{word} {month}", "ja": "{month}か月目"}  # in which set-up is back
 INCH = 914_400  # EMU
 END = 92  # points: the longest label at a bar's end
+SOFT, FIRM = "#d9d9d9", "#222222"  # lines of a grid; axes and marks
+SPACE = "\u00a0"
+# from which size on, how much one is, its name
+UNITS = {"en": (1e6, 1e6, " million"), "ja": (1e5, 1e4, "万")}
+DRAWN = "application/vnd.openxmlformats-officedocument.drawingml.chartshapes+xml"
 
 
 def add_accuracies_chart(slide, brief: Brief, box: Sequence[int]) -> None:
@@ -38,34 +60,24 @@ def add_accuracies_chart(slide, brief: Brief, box: Sequence[int]) -> None:
 
     A second series, not painted, ends where the intervals end and carries the labels.
     """
-    from pptx.chart.data import CategoryChartData
-    from pptx.enum.chart import XL_CHART_TYPE, XL_LABEL_POSITION
-
     shown = [bar for bar in brief.bars if math.isfinite(bar.value)][: MOST_BARS + 1][::-1]
     spreads = [known_interval(bar) or (bar.value, bar.value) for bar in shown]
     data = CategoryChartData(number_format="0.0%")
-    plot, size = (0.27, 0.01, 0.49, 0.89), 14 if len(shown) < 8 else 12
-    data.categories = [
-        category_name(bar.name, plot[0] * box[2], size, 2 if len(shown) < 8 else 1) for bar in shown
-    ]
+    plot, (size, most) = (0.27, 0.01, 0.49, 0.89), (14, 2) if len(shown) < 8 else (12, 1)
+    data.categories = [category_name(bar.name, plot[0] * box[2], size, most) for bar in shown]
     data.add_series(workbook_cell(brief.ui.get("accuracies", ""), 60), [bar.value for bar in shown])
     data.add_series("95%", [high for _, high in spreads])
-    chart = parts.add_chart(slide, XL_CHART_TYPE.BAR_CLUSTERED, data, box, plot, size)
+    chart = add_chart(slide, XL_CHART_TYPE.BAR_CLUSTERED, data, box, plot, size)
     chart.plots[0].gap_width, chart.plots[0].overlap = 40, 100
     bars, ends = chart.plots[0].series
     for bar, point, end in zip(shown, _points(bars, len(shown)), _points(ends, len(shown))):
-        parts.fill_colour(point.format.fill, method_style(bar.method).colour)
-        parts.add_label(
-            end,
-            parts.SPACE + value_with_interval(bar, brief.lang),
-            XL_LABEL_POSITION.OUTSIDE_END,
-            size,
-        )
+        fill_colour(point.format.fill, method_style(bar.method).colour)
+        label = SPACE + value_with_interval(bar, brief.lang)
+        add_label(end, label, XL_LABEL_POSITION.OUTSIDE_END, size)
     ends.format.fill.background()
-    parts.add_error_bars(bars, spreads)
-    parts.format_axis(chart.value_axis, "", 0.0, 1.0, 0.25)
-    _tick_format(chart.value_axis, "0%")
-    parts.show_every_category(chart.category_axis, 1)
+    add_error_bars(bars, spreads)
+    format_axis(chart.value_axis, (0.0, 1.0, 0.25), "0%")
+    show_every_category(chart.category_axis, 1)
 
 
 def add_tornado_chart(slide, brief: Brief, box: Sequence[int]) -> None:
@@ -74,32 +86,29 @@ def add_tornado_chart(slide, brief: Brief, box: Sequence[int]) -> None:
     The axis has room for the labels at the bars' ends. A solid line marks the net, a broken one
     zero.
     """
-    from pptx.chart.data import CategoryChartData
-    from pptx.enum.chart import XL_CHART_TYPE, XL_LABEL_POSITION, XL_TICK_LABEL_POSITION
-
     shown, words, back = drawn_swings(brief)[::-1], brief.ui.get("net_per_year", ""), brief.returns
     net = back.net if math.isfinite(back.net) else 0.0
     plot = (0.31, 0.09, 0.67, 0.73)
     low, high, step = tornado_axis_scale(shown, net, plot[2] * box[2] / INCH * 72)
-    by, form, unit = parts.money_format((low, high), step, back.currency, brief.lang)
+    by, form, unit = money_format((low, high), step, back.currency, brief.lang)
     data = CategoryChartData(number_format=form)
     data.categories = [category_name(s.name, plot[0] * box[2], 12) for s in shown]
     data.add_series(workbook_cell(f"{words} ↓", 60), [s.at_low / by for s in shown])
     data.add_series(workbook_cell(f"{words} ↑", 60), [s.at_high / by for s in shown])
-    chart = parts.add_chart(slide, XL_CHART_TYPE.BAR_CLUSTERED, data, box, plot)
+    chart = add_chart(slide, XL_CHART_TYPE.BAR_CLUSTERED, data, box, plot)
     chart.plots[0].gap_width, chart.plots[0].overlap = 40, 100
     for series, colour, label in zip(
         chart.plots[0].series, (LOW, HIGH), ("low_label", "high_label")
     ):
-        parts.fill_colour(series.format.fill, colour)
+        fill_colour(series.format.fill, colour)
         series.invert_if_negative = False
         for point, swing in zip(_points(series, len(shown)), shown):
-            parts.add_label(point, end_label(getattr(swing, label)), XL_LABEL_POSITION.OUTSIDE_END)
+            add_label(point, end_label(getattr(swing, label)), XL_LABEL_POSITION.OUTSIDE_END)
     chart.value_axis.crosses_at, chart.value_axis.has_major_gridlines = net / by, False
     chart.category_axis.tick_label_position = XL_TICK_LABEL_POSITION.LOW
-    parts.show_every_category(chart.category_axis, 2)
-    parts.format_axis(chart.value_axis, f"{words} ({unit})", low / by, high / by, step / by)
-    _tick_format(chart.value_axis, form)
+    show_every_category(chart.category_axis, 2)
+    ends = (low / by, high / by, step / by)
+    format_axis(chart.value_axis, ends, form, f"{words} ({unit})")
 
     def at(value: float) -> float:
         return plot[0] + plot[2] * (value - low) / (high - low)
@@ -110,69 +119,51 @@ def add_tornado_chart(slide, brief: Brief, box: Sequence[int]) -> None:
     pitch, rows = plot[3] / len(shown), range(len(shown) + 1)
     gaps = [(max(i - 0.26, 0.0), min(i + 0.26, len(shown))) for i in rows]  # where no label stands
     zero = [(at(0.0), plot[1] + a * pitch, plot[1] + b * pitch) for a, b in gaps]
-    parts.add_marks(chart, zero, [(start, 0.01, wide, plot[1] - 0.02, said)])
+    add_marks(chart, zero, [(start, 0.01, wide, plot[1] - 0.02, said)])
 
 
 def add_break_even_chart(slide, brief: Brief, box: Sequence[int]) -> None:
     """Add cumulative money by month as a line, with the zero line and the month that reaches it."""
-    from pptx.chart.data import XyChartData
-    from pptx.enum.chart import (
-        XL_CHART_TYPE,
-        XL_LABEL_POSITION,
-        XL_MARKER_STYLE,
-        XL_TICK_LABEL_POSITION,
-    )
-
     curve, back, lang = curve_points(brief), brief.returns, brief.lang
-    values = [v for _, v in curve]
+    values, (first, last) = [v for _, v in curve], (curve[0][0], curve[-1][0])
     reach = max(*values, 0.0) - min(*values, 0.0)
-    low, high, step = parts.axis_scale(min(values) - 0.1 * reach, max(values) + 0.1 * reach, 6)
-    by, form, unit = parts.money_format((low, high), step, back.currency, lang)
+    low, high, step = axis_scale(min(values) - 0.1 * reach, max(values) + 0.1 * reach, 6)
+    by, form, unit = money_format((low, high), step, back.currency, lang)
     data = XyChartData(number_format=form)
     series = data.add_series(workbook_cell(f"{brief.ui.get('break_even', '')} ({unit})", 60))
     for month, value in curve:
         series.add_data_point(month, value / by)
-    paid = (
-        back.months
-        if back.months is not None and curve[0][0] <= back.months <= curve[-1][0]
-        else None
-    )
+    paid = back.months if back.months is not None and first <= back.months <= last else None
     if paid is not None:
         data.add_series(workbook_cell(brief.ui.get("break_even", ""), 60)).add_data_point(paid, 0)
-    chart = parts.add_chart(
-        slide, XL_CHART_TYPE.XY_SCATTER_LINES_NO_MARKERS, data, box, (0.13, 0.03, 0.83, 0.79)
-    )
+    kind, plot = XL_CHART_TYPE.XY_SCATTER_LINES_NO_MARKERS, (0.13, 0.03, 0.83, 0.79)
+    chart = add_chart(slide, kind, data, box, plot)
     line = chart.plots[0].series[0]
-    parts.style_line(line.format.line, HIGH, 2.5)
+    style_line(line.format.line, HIGH, 2.5)
     line.smooth, rising = False, values[-1] >= values[0]
-    below, above = XL_LABEL_POSITION.BELOW, XL_LABEL_POSITION.ABOVE
     for i, right in ((0, True), (len(curve) - 1, False)):
-        text = parts.pad_beside(locale.money(values[i], back.currency, lang), right)
-        parts.add_label(line.points[i], text, below if right == rising else above)
+        text = pad_beside(locale.money(values[i], back.currency, lang), right)
+        place = XL_LABEL_POSITION.BELOW if right == rising else XL_LABEL_POSITION.ABOVE
+        add_label(line.points[i], text, place)
     if paid is not None:
-        mark = chart.plots[0].series[1]
-        right = paid - curve[0][0] < 0.6 * (curve[-1][0] - curve[0][0])
-        mark.marker.style, mark.marker.size = XL_MARKER_STYLE.CIRCLE, 10
-        parts.fill_colour(mark.marker.format.fill, parts.FIRM)
-        parts.style_line(mark.format.line, parts.FIRM, 2)
         text = MONTH[lang].format(word=brief.ui.get("month", ""), month=math.ceil(paid - 1e-9))
-        parts.add_label(
-            mark.points[0], parts.pad_beside(text, right), below if right else above, 13, bold=True
-        )
-    months = month_ticks(curve[0][0], curve[-1][0])
-    across = chart.category_axis
+        _mark_month(chart.plots[0].series[1], text, paid - first < 0.6 * (last - first))
+    across, months = chart.category_axis, month_ticks(first, last)
     across.has_major_gridlines = chart.value_axis.has_major_gridlines = False
     across.tick_label_position = XL_TICK_LABEL_POSITION.LOW
-    parts.format_axis(
-        across,
-        brief.ui.get("month", ""),
-        curve[0][0],
-        curve[-1][0],
-        (months[1:] or [curve[-1][0]])[0] - curve[0][0],
-    )
-    parts.style_line(across.format.line, parts.FIRM, 1.5)  # it crosses at zero
-    parts.format_axis(chart.value_axis, unit, low / by, high / by, step / by)
-    _tick_format(chart.value_axis, form)
+    apart = (months[1:] or [last])[0] - first
+    format_axis(across, (first, last, apart), title=brief.ui.get("month", ""))
+    style_line(across.format.line, FIRM, 1.5)  # it crosses at zero
+    format_axis(chart.value_axis, (low / by, high / by, step / by), form, unit)
+
+
+def _mark_month(mark, text: str, right: bool) -> None:
+    """Draw the point at which set-up is back, with its month to the right or left of it."""
+    mark.marker.style, mark.marker.size = XL_MARKER_STYLE.CIRCLE, 10
+    fill_colour(mark.marker.format.fill, FIRM)
+    style_line(mark.format.line, FIRM, 2)
+    place = XL_LABEL_POSITION.BELOW if right else XL_LABEL_POSITION.ABOVE
+    add_label(mark.points[0], pad_beside(text, right), place, 13, bold=True)
 
 
 def tornado_axis_scale(
@@ -192,7 +183,7 @@ def tornado_axis_scale(
         over = high - low
         low = min(low, *(min(a[0], net) - room(a[1]) * over for a, _ in ends))
         high = max(high, *(max(b[0], net) + room(b[1]) * over for _, b in ends))
-    return parts.axis_scale(low, high, 8)
+    return axis_scale(low, high, 8)
 
 
 def end_label(text: str) -> str:
@@ -213,10 +204,8 @@ def curve_points(brief: Brief) -> list[tuple[float, float]]:
 
 def value_with_interval(bar: Bar, lang: str) -> str:
     """Return a bar's value with its interval, in words."""
-    spread = known_interval(bar)
-    return locale.percent(bar.value, lang) + (
-        f" ({locale.percent_range(*spread, lang)})" if spread else ""
-    )
+    value, spread = locale.percent(bar.value, lang), known_interval(bar)
+    return f"{value} ({locale.percent_range(*spread, lang)})" if spread else value
 
 
 def workbook_cell(text: str, limit: int = 60) -> str:
@@ -234,5 +223,130 @@ def _points(series, count: int) -> list:
     return [series.points[i] for i in range(count)]
 
 
-def _tick_format(axis, form: str) -> None:
-    axis.tick_labels.number_format, axis.tick_labels.number_format_is_linked = form, False
+# ---- parts of charts
+
+
+def add_chart(slide, kind, data, box: Sequence[int], plot: Sequence[float], size: int = 12):
+    """Add a chart in a box (EMU) without legend and title.
+
+    plot: left, top, width, height of its plot area as shares of the box.
+    """
+    made = slide.shapes.add_chart(kind, *box, data).chart
+    made.has_legend = made.has_title = False
+    made.font.size = Pt(size)
+    set_typefaces(made.font._rPr)
+    area = made._chartSpace.chart.plotArea
+    for old in area.findall(qn("c:layout")):
+        area.remove(old)
+    area.insert(0, _element("layout", sides=list(zip("xywh", plot))))
+    return made
+
+
+def _element(name: str, **values):
+    """Return an element of a chart from its template."""
+    return parse_xml(ENGINE.get_template(f"reports/chart_{name}.xml.j2").render(values))
+
+
+def fill_colour(fill, colour: str) -> None:
+    fill.solid()
+    fill.fore_color.rgb = rgb(colour)
+
+
+def style_line(line, colour: str, points: float) -> None:
+    fill_colour(line.fill, colour)
+    line.width = Pt(points)
+
+
+def add_label(point, text: str, position, size: int = 12, bold: bool = False) -> None:
+    """Add a direct label of a point on one line; it is editable text, not a cell's value."""
+    held = point.data_label
+    held.text_frame.word_wrap = False
+    add_run(held.text_frame.paragraphs[0], text, size, None, bold)
+    held.position = position
+
+
+def pad_beside(text: str, right: bool) -> str:
+    """Pad text that is centred on a point with spaces, so that it stands to its right or left."""
+    room = SPACE * (8 + math.ceil(text_width(text) / text_width(SPACE)))
+    return room + text if right else text + room
+
+
+def format_axis(axis, ends: Sequence[float], form: str = "", title: str = "") -> None:
+    """Set low end, high end and step, number format and title of an axis, with a pale grid."""
+    axis.minimum_scale, axis.maximum_scale, axis.major_unit = ends
+    if axis.has_major_gridlines:
+        style_line(axis.major_gridlines.format.line, SOFT, 0.75)
+    axis.format.line.fill.background()
+    if title:
+        axis.has_title = True
+        add_run(axis.axis_title.text_frame.paragraphs[0], slide_text(title, 60), 12, None)
+    if form:
+        ticks = axis.tick_labels
+        ticks.number_format, ticks.number_format_is_linked = form, False
+
+
+def show_every_category(axis, points: float) -> None:
+    """Format the axis of categories: a firm line without ticks, and no name left out."""
+    axis.major_tick_mark = XL_TICK_MARK.NONE
+    style_line(axis.format.line, FIRM, points)
+    skip = parse_xml(f'<c:tickLblSkip {nsdecls("c")} val="1"/>')
+    axis._element.find(qn("c:noMultiLvlLbl")).addprevious(skip)
+
+
+def axis_scale(low: float, high: float, most: int = 5) -> tuple[float, float, float]:
+    """Return (low, high, step): whole steps of 1, 2 or 5 times a power of ten, including zero.
+
+    There are `most` steps or one more.
+    """
+    low, high = min(low, 0.0), max(high, 0.0)
+    least = ((high - low) or 1.0) / most
+    power = 10.0 ** math.floor(math.log10(least))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= least * (1 - 1e-9))
+    return math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step, step
+
+
+def money_format(
+    values: Sequence[float], step: float, currency: str, lang: str
+) -> tuple[float, str, str]:
+    """Return (divisor of the data, number format, unit name) for few digits at an axis.
+
+    English: '¥ million', by the number format. Japanese: '万円', by the data, as no number format
+    counts in ten thousands.
+    """
+    least, unit, name = UNITS[lang]
+    big = max(map(abs, values), default=0.0) >= least
+    by, commas = (unit, "") if big and lang == "ja" else (1.0, ",," * big)
+    one = step / unit if big else step
+    decimals = "." + "0" * min(2, math.ceil(-math.log10(one) - 1e-9)) if one < 1 else ""
+    digits = f"#,##0{decimals}{commas}"
+    signs = locale.SIGNS if lang == "en" else locale.NAMES_JA
+    said = slide_text(signs.get(currency, currency), 12)
+    named = said + name * big if lang == "en" else name * big + said
+    return by, f"{digits};\u2212{digits};0", named
+
+
+def add_error_bars(series, spreads: Sequence[tuple[float, float]]) -> None:
+    """Add native error bars with given ends (ECMA-376 21.2.2.55): plus and minus of values."""
+    plus = [high - value for (_, high), value in zip(spreads, series.values)]
+    minus = [value - low for (low, _), value in zip(spreads, series.values)]
+    bars = _element("errors", sides=[("plus", plus), ("minus", minus)])
+    series._element.find(qn("c:cat")).addprevious(bars)
+
+
+def add_marks(
+    made,
+    lines: Sequence[tuple[float, float, float]],
+    words: Sequence[tuple[float, float, float, float, str]],
+) -> None:
+    """Add vertical lines and words that move with a chart (ECMA-376 21.3), in shares of it.
+
+    lines: (x, top, bottom); words: (x, y, width, height, text), centred.
+    """
+    cleaned = [(*place, slide_text(text, 60)) for *place, text in words]
+    shapes = _element("marks", lines=lines, words=cleaned, latin=LATIN, east=EAST)
+    package = made.part.package
+    name = package.next_partname("/ppt/drawings/drawing%d.xml")
+    part = Part(name, DRAWN, package, etree.tostring(shapes, encoding="utf-8"))
+    ident = made.part.relate_to(part, RELATIONSHIP_TYPE.CHART_USER_SHAPES)
+    # the last that may stand
+    made._chartSpace.append(parse_xml(f'<c:userShapes {nsdecls("c", "r")} r:id="{ident}"/>'))

@@ -14,6 +14,11 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from pptx import Presentation
+from pptx.enum.shapes import MSO_SHAPE
+from pptx.enum.text import PP_ALIGN
+from pptx.util import Inches, Pt
+
 from fedkit.core.files import write_file
 from fedkit.reports.brief import page
 from fedkit.reports.brief.brief import Brief, Fact
@@ -42,9 +47,6 @@ STILL = (1980, 1, 1, 0, 0, 0)  # the time in every entry of the package
 
 def write_slides(brief: Brief, path: str | Path) -> Path:
     """Write the slides to `path` atomically; return it. Raises FedkitError if that fails."""
-    from pptx import Presentation
-    from pptx.util import Inches
-
     deck, path = Presentation(), Path(path)
     deck.slide_width, deck.slide_height = Inches(WIDE), Inches(TALL)
     deck.core_properties.title, deck.core_properties.author = slide_text(brief.title, 120), "fedkit"
@@ -281,10 +283,6 @@ def _tiles(slide, facts: Sequence[Fact], y: float, colour: str) -> None:
 
 def _light(slide, verdict: str, x: float, y: float, tall: float) -> None:
     """Add the page's traffic light as shapes; the lit lamp carries a sign."""
-    from pptx.enum.shapes import MSO_SHAPE
-    from pptx.enum.text import PP_ALIGN
-    from pptx.util import Inches, Pt
-
     add_rectangle(slide, x, y, 0.85, tall, "#2b2b2b")
     for row, (name, colour) in enumerate(LAMPS.items()):
         lamp = slide.shapes.add_shape(
