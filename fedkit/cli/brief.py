@@ -26,9 +26,8 @@ def brief_command(
     start from with lawyers.
     """
     from fedkit.core.record import load_runs
-    from fedkit.reports.brief.decide import decide
     from fedkit.reports.brief.returns import Assumptions
-    from fedkit.reports.write_brief import brief_to_dict, write_briefs
+    from fedkit.reports.write_brief import brief_to_dict, decide, write_briefs
 
     langs = parse_languages(lang)
     assumed = Assumptions.load(assumptions) if assumptions else Assumptions()

@@ -73,13 +73,9 @@ def write_report(runs: Runs, path: str | Path, title: str | None = None) -> Path
     if not runs:
         raise FedkitError("no run to report on; give at least one run folder")
     path = Path(path)
-    path = path / "report.html" if path.is_dir() else path
-    html = render_report(
-        runs,
-        title
-        or f"Federated fine-tuning on {printable_line(_main(runs).data.get('name', 'your data'))}",
-    )
-    return write_file(path, html)
+    name = printable_line(_main(runs).data.get("name", "your data"))
+    html = render_report(runs, title or f"Federated fine-tuning on {name}")
+    return write_file(path / "report.html" if path.is_dir() else path, html)
 
 
 def render_report(runs: Runs, title: str) -> str:
@@ -128,16 +124,11 @@ def _main(runs: list[Run]) -> Run:
 def _figure(fig: go.Figure) -> dict[str, Any]:
     """Return a figure's values for the template; its texts are set by the page."""
     bare = without_title(fig)
-    meta = bare.layout.meta
+    meta, height = bare.layout.meta, bare.layout.height
     bare.layout.meta = None
-    text = escape_json(bare.to_json(engine="json"))
-    return {
-        "sentence": meta["sentence"],
-        "caption": meta["caption"],
-        "json": Markup(text),
-        "height": bare.layout.height,
-        "wide": bare.layout.height >= TALL,
-    }
+    text = Markup(escape_json(bare.to_json(engine="json")))
+    told = {"sentence": meta["sentence"], "caption": meta["caption"], "json": text}
+    return {**told, "height": height, "wide": height >= TALL}
 
 
 def escape_json(json: str) -> str:
@@ -154,24 +145,15 @@ def _board(runs: list[Run], frame: DataFrame) -> list[dict[str, Any]]:
         low, high, over = (row.pop(name) for name in INTERVAL)
         method, accuracy, *rest = ([cell] for cell in row.values())
         span = [f"{low.removesuffix(' %')} to {high}", f"over {over}"]
-        cells = [method, accuracy, span, *rest]
-        rows.append(
-            {
-                "cells": cells,
-                "colour": method_style(run.method).colour,
-                "main": run.method == "federated",
-            }
-        )
+        colour, main = method_style(run.method).colour, run.method == "federated"
+        rows.append({"cells": [method, accuracy, span, *rest], "colour": colour, "main": main})
     return rows
 
 
 def _unbroken(value: Any) -> Any:
     """Keep a number and its per cent sign on one line."""
-    return (
-        value.replace(" %", "\u00a0%")
-        if isinstance(value, str) and not isinstance(value, Markup)
-        else value
-    )
+    plain = isinstance(value, str) and not isinstance(value, Markup)
+    return value.replace(" %", "\u00a0%") if plain else value
 
 
 def _data(main: Run) -> dict[str, Any]:
@@ -201,12 +183,12 @@ def _method_notes(main: Run) -> list[str]:
 
 def _environment(main: Run) -> list[tuple[str, str]]:
     blocks = {"model": main.model, "machine": main.environment, "setting": main.config}
-    pairs = (
-        (f"{block}: {name}", value)
+    return [
+        (f"{block}: {name}", str(value))
         for block, values in blocks.items()
         for name, value in values.items()
-    )
-    return [(name, str(value)) for name, value in pairs if value is not None]
+        if value is not None
+    ]
 
 
 # ---- the top of the page: question, tiles and figures

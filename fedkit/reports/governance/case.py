@@ -20,7 +20,6 @@ from fedkit.core.commands import command_line
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import printable_line
-from fedkit.core.locale import LANGS
 from fedkit.core.record import Run
 from fedkit.reports.brief.promise import left_lines, privacy_lines, stayed_lines
 from fedkit.reports.governance.markdown import (
@@ -32,6 +31,7 @@ from fedkit.reports.governance.markdown import (
     make_environment,
     read_markdown,
 )
+from fedkit.reports.text.brief import require_language
 from fedkit.results import measures
 from fedkit.results.methods import spec_name
 from fedkit.results.privacy_promise import weakest_promise
@@ -104,10 +104,7 @@ def make_case(records: Sequence[Run], lang: str, date: datetime.date | None = No
     If no federated run has finished, it is the first one. Raises FedkitError for an unknown
     language, without a federated run, or for a damaged record.
     """
-    if lang not in LANGS:
-        raise FedkitError(
-            f"lang {printable_line(lang)!r} is not known; choose one of: {', '.join(LANGS)}"
-        )
+    require_language(lang)
     runs = tuple(measures.check_runs(records))
     federated = measures.federated_runs(runs)
     if not federated:

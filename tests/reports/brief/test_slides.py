@@ -18,11 +18,12 @@ from pptx.oxml.ns import qn
 from pptx.util import Emu
 
 from fedkit.core.errors import FedkitError
+from fedkit.reports.brief import slide_boxes as boxes
+from fedkit.reports.brief import slide_charts as charts
 from fedkit.reports.brief import text_metrics
 from fedkit.reports.brief.brief import Swing
-from fedkit.reports.brief.slides import boxes, charts
-from fedkit.reports.brief.slides.boxes import INSET, LEAD, fit_text
-from fedkit.reports.brief.slides.deck import write_slides
+from fedkit.reports.brief.slide_boxes import INSET, LEAD, fit_text
+from fedkit.reports.brief.slides import write_slides
 
 
 @pytest.fixture(scope="module", params=SAMPLES)

@@ -37,7 +37,7 @@ from fedkit.reports.brief.pictures import (
     month_ticks,
     widest_first,
 )
-from fedkit.reports.brief.slides.boxes import EAST, LATIN, add_run, rgb, set_typefaces
+from fedkit.reports.brief.slide_boxes import EAST, LATIN, add_run, rgb, set_typefaces
 from fedkit.reports.brief.text_metrics import cut_lines, slide_text, text_width
 from fedkit.results.method_style import method_style
 
