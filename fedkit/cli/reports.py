@@ -68,10 +68,9 @@ def brief_command(
     start from with lawyers.
     """
     from fedkit.core.record import load_runs
-    from fedkit.reports.brief.decide import decide
     from fedkit.reports.brief.returns import Assumptions
     from fedkit.reports.text.brief import require_language
-    from fedkit.reports.write_brief import brief_to_dict, write_briefs
+    from fedkit.reports.write_brief import brief_to_dict, decide, write_briefs
 
     langs = dict.fromkeys(require_language(name.strip()) for name in lang.split(","))
     assumed = Assumptions.load(assumptions) if assumptions else Assumptions()

@@ -146,12 +146,10 @@ def _client_lines(frame, most: int = 50) -> list[str]:
 def write_picture(frame, html: Path) -> Path:
     """Write who has what as a self-contained page; in a folder, as who-has-what.html."""
     from fedkit.plots import who_has_what
-    from fedkit.reports.pages import policy_of_parts
+    from fedkit.reports.pages import render_figures
 
     html = html / "who-has-what.html" if html.is_dir() else html
-    text = who_has_what(frame).to_html(include_plotlyjs=True)
-    text = text.replace("<head>", f"<head>{policy_of_parts([text])}", 1)
-    return write_file(html, text)
+    return write_file(html, render_figures("Who has what", [who_has_what(frame)]))
 
 
 def known_data() -> ValuesAndLines:

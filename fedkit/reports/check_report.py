@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedkit.core.commands import quote_command
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import write_file, write_json
+from fedkit.core.files import read_packaged_words, write_file, write_json
 from fedkit.core.formatting import count_noun, printable_line, quote
 from fedkit.data.columns import Columns
 from fedkit.data.load import RawTable
@@ -25,29 +25,10 @@ from fedkit.reports.pages import render
 if TYPE_CHECKING:
     from fedkit.quality.report import Quality
 
-WORDS = {"ready": "ready", "care": "usable with care", "not yet": "not yet"}
+WORDS: dict[str, Any] = dict(read_packaged_words("fedkit.reports.text", "check.toml"))
+LIGHTS, LEVELS, ANSWERS = WORDS["lights"], WORDS["levels"], WORDS["answers"]
 ROWS, NAMES = 6, 12  # row numbers, labels or clients that are named on a line
 PAGE_ROWS, BARS = 12, 30  # row numbers of a finding, labels or clients in a picture of the page
-LIGHTS = {
-    "ready": ("#00724f", "Ready"),
-    "care": ("#8a5a00", "Usable with care"),
-    "not yet": ("#a33c00", "Not yet"),
-}
-GROUPS = {  # headings of the page's parts
-    "stop": "What must be mended first",
-    "care": "What someone should look at",
-    "note": "Good to know",
-}
-LEVELS = {
-    "stop": ("#a33c00", "must be mended"),
-    "care": ("#8a5a00", "look at this"),
-    "note": ("#595959", "good to know"),
-}
-ANSWERS = {
-    "ready": "This file can be used as it is.",
-    "care": "This file can be used; read the reasons below before you trust what comes of it.",
-    "not yet": "This file cannot carry the question yet; what has to be mended stands below.",
-}
 
 
 @dataclass(frozen=True)
@@ -89,23 +70,16 @@ def write_checked(table: RawTable, quality: Quality, out: Path, mask: bool = Fal
 
 def columns_in_copy(columns: Columns) -> Columns:
     """Return the columns under their names in the cleaned copy."""
-    return Columns(
-        *(
-            guard_cell(name) if name else None
-            for name in (columns.text, columns.label, columns.client)
-        )
-    )
+    names = (columns.text, columns.label, columns.client)
+    return Columns(*(guard_cell(name) if name else None for name in names))
 
 
 def check_lines(quality: Quality, written: CheckFiles | None = None) -> list[str]:
     """Return the check for a terminal: the data, findings, verdict with reasons, files, next
     command.
     """
-    roles = {
-        "text": quality.columns.text,
-        "label": quality.columns.label,
-        "site": quality.columns.client,
-    }
+    columns = quality.columns
+    roles = {"text": columns.text, "label": columns.label, "site": columns.client}
     used = ", ".join(f"{role} {quote(name, 40)}" for role, name in roles.items() if name)
     return [
         f"{quality.name}: {count_noun(quality.rows, 'row')}; {used}",
@@ -117,7 +91,7 @@ def check_lines(quality: Quality, written: CheckFiles | None = None) -> list[str
         ),
         *(f"note: {note}" for note in quality.notes),
         *(line for finding in quality.findings for line in finding_lines(finding)),
-        f"verdict: {WORDS[quality.verdict]}{_because(quality)}",
+        f"verdict: {WORDS['verdicts'][quality.verdict]}{_because(quality)}",
         *next_step_lines(quality, written),
     ]
 
@@ -126,11 +100,9 @@ def _because(quality: Quality) -> str:
     """Return what the verdict rests on: the number of findings above, which say it in full."""
     level = {"care": "care", "not yet": "stop"}.get(quality.verdict)
     number = sum(1 for finding in quality.findings if finding.level == level)
-    return (
-        f", because of {count_noun(number, 'finding')} marked `{level}` above"
-        if level
-        else ", nothing was found that stands in the way"
-    )
+    if not level:
+        return ", nothing was found that stands in the way"
+    return f", because of {count_noun(number, 'finding')} marked `{level}` above"
 
 
 def finding_lines(finding: Finding) -> list[str]:
@@ -138,11 +110,8 @@ def finding_lines(finding: Finding) -> list[str]:
     rows = ", ".join(f"{row:,}" for row in finding.rows[:ROWS])
     rows += ", ..." if finding.count > ROWS else ""
     first = f"{finding.level}: {finding.what}" + (f" (row {rows})" if finding.rows else "")
-    return (
-        [first]
-        if finding.level == "note"
-        else [first, f"      why: {finding.why}", f"      mend: {finding.mend}"]
-    )
+    more = [f"      why: {finding.why}", f"      mend: {finding.mend}"]
+    return [first, *(more if finding.level != "note" else ())]
 
 
 def _named(what: str, counts: Mapping[str, int]) -> str:
@@ -163,24 +132,16 @@ def next_step_lines(quality: Quality, written: CheckFiles | None) -> list[str]:
     flags += ["--client", columns.client, "--partition", "column"] if columns.client else []
     changes = [f"cleaned copy: {line}" for line in written.changes]
     wrote = f"written: {', '.join(str(path) for path in written.paths)}"
-    named = any(f.kind == "personal-data" for f in quality.findings) and not any(
-        "masked" in line for line in written.changes
-    )
-    warned = (
-        [
+    named = any(f.kind == "personal-data" for f in quality.findings)
+    warned = []
+    if named and not any("masked" in line for line in written.changes):
+        warned = [
             "personal data is still in the cleaned copy;"
             " add --mask to put [email], [phone] and so on in its place"
         ]
-        if named
-        else []
-    )
-    first = (
-        "next:"
-        if quality.verdict != "not yet"
-        else "next, once what is marked `stop` above is mended:"
-    )
+    later = ", once what is marked `stop` above is mended" if quality.verdict == "not yet" else ""
     command = quote_command("fedkit", "run", "--data", written.clean, *flags, "--out", "runs/mine")
-    return [*changes, wrote, *warned, first, f"  {command}"]
+    return [*changes, wrote, *warned, f"next{later}:", f"  {command}"]
 
 
 def render_check(
@@ -190,37 +151,27 @@ def render_check(
 
     did: changes of the cleaned copy, in sentences. clean, review: names of the files in its folder.
     """
-    light = LIGHTS[quality.verdict]
+    light, name = LIGHTS[quality.verdict], printable_line(quality.name, 80)
     columns = quality.columns
     roles = {"Text": columns.text, "label": columns.label, "site": columns.client}
-    labels, labels_more = _bars(quality.labels)
-    clients, clients_more = _bars(quality.clients)
+    clients = count_noun(len(quality.clients), "site") if quality.clients else ""
+    named = [f"{role}: column {printable_line(name)}" for role, name in roles.items() if name]
     return render(
         "reports/check.html.j2",
-        title=f"Can {printable_line(quality.name, 80)} be used?",
-        name=printable_line(quality.name, 80),
+        title=f"Can {name} be used?",
+        name=name,
         size=count_noun(quality.rows, "row"),
-        roles=", ".join(
-            f"{role}: column {printable_line(name)}" for role, name in roles.items() if name
-        ),
+        roles=", ".join(named),
         light=light,
-        lamps=[
-            light[0] if word == quality.verdict else "" for word in ("not yet", "care", "ready")
-        ],
+        lamps=[light[0] if word == quality.verdict else "" for word in reversed(LIGHTS)],
         answer=ANSWERS[quality.verdict],
         reasons=quality.reasons,
         smallest=_smallest(quality),
         groups=_grouped_findings(quality.findings),
-        labels=labels,
-        labels_more=labels_more,
-        sites=clients,
-        sites_more=clients_more,
+        labels=_bars(quality.labels),
+        sites=_bars(quality.clients),
         labels_title=count_noun(len(quality.labels), "label"),
-        sites_title=(
-            count_noun(len(quality.clients), "site")
-            if quality.clients
-            else "No column says whose a row is"
-        ),
+        sites_title=clients or "No column says whose a row is",
         did=list(did),
         clean=clean,
         review=review,
@@ -251,20 +202,18 @@ def _smallest(quality: Quality) -> str:
 
 def _grouped_findings(findings: Sequence[Finding]) -> list[tuple[str, list[dict[str, Any]]]]:
     """Return (heading, findings) by level; those that the cleaned copy does not fix come first."""
-    split = {title: [f for f in findings if f.level == level] for level, title in GROUPS.items()}
-    return [
-        (title, [_finding_values(f) for f in sorted(found, key=lambda f: f.mended)])
-        for title, found in split.items()
-        if found
-    ]
+    out = []
+    for level, title in WORDS["groups"].items():
+        found = sorted((f for f in findings if f.level == level), key=lambda f: f.mended)
+        out += [(title, [_finding_values(f) for f in found])] if found else []
+    return out
 
 
 def _finding_values(f: Finding) -> dict[str, Any]:
-    colour, _ = LEVELS[f.level]
     rows = ", ".join(f"{row:,}" for row in f.rows[:PAGE_ROWS])
     rows += f" and {f.count - PAGE_ROWS:,} more" if f.count > PAGE_ROWS else ""
     return {
-        "colour": colour,
+        "colour": LEVELS[f.level][0],
         "mended": f.mended,
         "what": f.what,
         "why": f.why,

@@ -53,10 +53,21 @@ def content_policy(scripts: Iterable[str] = ()) -> str:
     )
 
 
-def policy_of_parts(parts: Iterable[str]) -> str:
-    """Return the <meta> of a policy that lets the scripts in these parts of a page run, no others.
+def render_figures(
+    title: str,
+    figures: Sequence[Any],
+    intro: str = "",
+    words: str = "",
+    config: dict[str, Any] | None = None,
+) -> str:
+    """Return a page of plotly figures, each with its caption, below words as typed.
 
-    parts: HTML that plotly wrote, before anything else is put into the page.
+    config: plotly's, for all of them.
     """
-    policy = content_policy(script for part in parts for script in INLINE.findall(part))
-    return f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+    parts = [
+        figure.to_html(full_html=False, include_plotlyjs=number == 0, config=config)
+        for number, figure in enumerate(figures)
+    ]
+    captions = [figure.layout.meta["caption"] for figure in figures]
+    told = {"title": title, "intro": intro, "words": words, "captions": captions}
+    return render("reports/figures.html.j2", parts=parts, **told)

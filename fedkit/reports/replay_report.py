@@ -14,7 +14,7 @@ from fedkit.core.record import Run
 from fedkit.network import RECORDED, RoundTime, Timeline, profiles
 from fedkit.network import replay as redraw
 from fedkit.plots.accuracy import replay_world
-from fedkit.reports.pages import render
+from fedkit.reports.pages import render_figures
 from fedkit.results import measures
 
 MODELLED = (
@@ -41,14 +41,15 @@ def replay_lines(
         raise FedkitError(f"the record in {folder} holds no round yet; run it first")
     line = None if server_link == "none" else server_link
     timeline = redraw(run, link, devices, _deadline(deadline), line)
-    recorded = recorded_seconds(run)
+    recorded, reasons = recorded_seconds(run), timeline.needs_new_run
+    then = "not recorded" if recorded is None else formatting.seconds(recorded)
     lines = [
-        *_warnings(timeline),
+        *(f"needs a new run: {reason}; only the time axis is redrawn" for reason in reasons),
         *_world(run, link, devices, deadline, server_link),
         "",
         *_table(run, timeline),
         "",
-        _total(timeline, recorded),
+        f"total: {formatting.seconds(timeline.seconds)} simulated; recorded: {then}",
     ]
     values = {**timeline.to_dict(), "recorded_seconds": recorded}
     if html:
@@ -81,36 +82,20 @@ def _world(
     link, devices = replay_world(run, link, devices)
     waits = run.config.get("deadline") if deadline == RECORDED else deadline
     shared = run.config.get("server_link") if server_link == RECORDED else server_link
-    out = [
-        f"lines: {profiles.describe_link(link)}",
-        f"computers: {profiles.describe_device(devices)}",
-    ]
+    out = [f"lines: {profiles.describe_link(link)}"]
+    out += [f"computers: {profiles.describe_device(devices)}"]
     out += [f"deadline: {float(waits):g} s"] if waits not in (None, "none") else []
     return out + ([f"line of the server: {shared}"] if shared not in (None, "none") else [])
-
-
-def _warnings(timeline: Timeline) -> list[str]:
-    return [
-        f"needs a new run: {reason}; only the time axis is redrawn"
-        for reason in timeline.needs_new_run
-    ]
 
 
 def _table(run: Run, timeline: Timeline) -> list[str]:
     own = redraw(run)
     size, unit = formatting.time_unit(max(timeline.seconds, own.seconds))
-    head = (
-        f"{'round':>6}  {'took':>10}  {'ends at':>10}  {'as recorded':>11}"
-        f"  last ({unit}, simulated)"
-    )
-    return [
-        head,
-        *(
-            _row(new, old, size)
-            for new, old in zip(timeline.rounds, own.rounds)
-            if new.visits or new.number
-        ),
+    head = f"{'round':>6}  {'took':>10}  {'ends at':>10}  {'as recorded':>11}"
+    pairs = [
+        (new, old) for new, old in zip(timeline.rounds, own.rounds) if new.visits or new.number
     ]
+    return [f"{head}  last ({unit}, simulated)", *(_row(new, old, size) for new, old in pairs)]
 
 
 def _row(new: RoundTime, old: RoundTime, size: float) -> str:
@@ -119,23 +104,12 @@ def _row(new: RoundTime, old: RoundTime, size: float) -> str:
     for status in ("late", "lost", "crashed"):
         missing = sum(bar.status == status for bar in new.visits)
         last += f"; {missing} of {len(new.visits)} {status}" if missing else ""
-    numbers = (
-        f"{(new.ended - new.began) / size:10,.2f}"
-        f"  {new.ended / size:10,.2f}"
-        f"  {old.ended / size:11,.2f}"
-    )
-    return f"{new.number or 'start':>6}  {numbers}  {last}"
-
-
-def _total(timeline: Timeline, recorded: float | None) -> str:
-    then = "not recorded" if recorded is None else formatting.seconds(recorded)
-    return f"total: {formatting.seconds(timeline.seconds)} simulated; recorded: {then}"
+    took, ended, recorded = (new.ended - new.began) / size, new.ended / size, old.ended / size
+    return f"{new.number or 'start':>6}  {took:10,.2f}  {ended:10,.2f}  {recorded:11,.2f}  {last}"
 
 
 def _page(run: Run, timeline: Timeline, path: Path, lines: list[str]) -> Path:
-    """Write a self-contained page with figures of the longest and of the last round; return its
-    path.
-    """
+    """Write a self-contained page with figures of the longest and of the last round."""
     from fedkit.plots.timeline import draw_round
 
     path = path / "replay.html" if path.is_dir() else path
@@ -143,15 +117,6 @@ def _page(run: Run, timeline: Timeline, path: Path, lines: list[str]) -> Path:
     longest_and_last = [max(rounds, key=lambda r: r.ended - r.began), rounds[-1]] if rounds else []
     numbers = dict.fromkeys(r.number for r in longest_and_last)
     figures = [draw_round(timeline, number, devices=False) for number in numbers]
-    page = render(
-        "reports/replay.html.j2",
-        title=f"{count_noun(len(run.rounds), 'round')} replayed",
-        modelled=MODELLED,
-        words="\n".join(lines),
-        parts=[
-            fig.to_html(full_html=False, include_plotlyjs=i == 0, config={"displayModeBar": False})
-            for i, fig in enumerate(figures)
-        ],
-        captions=[fig.layout.meta["caption"] for fig in figures],
-    )
-    return write_file(path, page)
+    title, words = f"{count_noun(len(run.rounds), 'round')} replayed", "\n".join(lines)
+    bare = {"displayModeBar": False}
+    return write_file(path, render_figures(title, figures, MODELLED, words, bare))

@@ -55,13 +55,8 @@ def _say_gap(key: str, d: Difference | None, measure: Measure = NEW, **values: o
     """Return the sentence on a difference, by whether it is a gain, a loss or neither."""
     if d is None:
         return ""
-    return say(
-        f"{key}.{d.verdict}",
-        points=formatting.points(d.value),
-        interval=d.interval_text(),
-        measure=measure_name(measure, "en"),
-        **values,
-    )
+    values |= {"points": formatting.points(d.value), "interval": d.interval_text()}
+    return say(f"{key}.{d.verdict}", measure=measure_name(measure, "en"), **values)
 
 
 # ---- single runs
@@ -103,10 +98,7 @@ def _own(found: Verdict) -> str:
 
 
 def _noise(run: Run, runs: list[Run]) -> str:
-    """Warn when a protected run is compared with unprotected runs only.
-
-    The effect of federation and the effect of the noise cannot be separated there.
-    """
+    """Warn where a protected run is compared with unprotected runs only."""
     kept = [str(r.config.get("privacy", "none")) for r in measures.federated_runs(runs)]
     protected = str(run.config.get("privacy", "none")) != "none"
     return say("noise") if protected and "none" not in kept and len(runs) > 1 else ""
@@ -114,14 +106,13 @@ def _noise(run: Run, runs: list[Run]) -> str:
 
 def _level(run: Run) -> str:
     low, high, over = measures.accuracy_interval(run)
-    return say(
-        "level",
-        share=formatting.percent(measures.accuracy(run)),
-        tests=f"{measures.test_size(run):,}",
-        range=formatting.percent_range(low, high),
-        over=over,
-        state="" if run.finished else f", unfinished after {measures.describe_rounds(run)}",
-    )
+    values = {
+        "share": formatting.percent(measures.accuracy(run)),
+        "tests": f"{measures.test_size(run):,}",
+        "range": formatting.percent_range(low, high),
+    }
+    unfinished = "" if run.finished else f", unfinished after {measures.describe_rounds(run)}"
+    return say("level", over=over, state=unfinished, **values)
 
 
 def _start(run: Run) -> str:
@@ -145,12 +136,9 @@ def _steps(run: Run, runs: list[Run]) -> str:
 
 def _missing(main: list[Run], runs: list[Run]) -> list[str]:
     """Return what `fedkit baselines` would make, and what is there but not comparable."""
-    absent = [m for m in NEEDED if not any(run.method == m for run in runs)]
-    unlike = [
-        m
-        for m in NEEDED
-        if m not in absent and any(find_comparable(run, runs, m) is None for run in main)
-    ]
+    there = [m for m in NEEDED if any(run.method == m for run in runs)]
+    absent = [m for m in NEEDED if m not in there]
+    unlike = [m for m in there if any(find_comparable(run, runs, m) is None for run in main)]
     both = {"missing": absent, "unlike": unlike}
     return [say(key, names=_name_methods(kinds)) for key, kinds in both.items() if kinds]
 
@@ -234,31 +222,20 @@ def method_headline(found: list[Method]) -> str:
 
 def _headline(found: list[Method], top: Method, lean: Method | None) -> str:
     mean, alike = top.accuracy(), [m for m in found if m.conditions == top.conditions]
-    start = say(
-        "methods.best",
-        name=top.name,
-        competing=_competing(alike),
-        share=formatting.percent(mean.value),
-        sent=describe_upload(top),
-    )
+    values = {"share": formatting.percent(mean.value), "sent": describe_upload(top)}
+    start = say("methods.best", name=top.name, competing=_competing(alike), **values)
     if lean is None and len(alike) < 2:
         between = formatting.percent_range(mean.low, mean.high)
         return start + say("methods.best_alone", range=between, over=mean.over)
     if lean is None:
         return start + say("methods.best_only")
     points, inside = _against_top(lean, top, " ({})")
-    less, times = describe_upload(lean), _times(top, lean)
-    more = say(
-        "methods.best_lean", lean=lean.name, less=less, times=times, points=points, inside=inside
-    )
-    return start + more
+    values = {"less": describe_upload(lean), "times": _times(top, lean), "points": points}
+    return start + say("methods.best_lean", lean=lean.name, inside=inside, **values)
 
 
 def _competing(alike: list[Method]) -> str:
-    """Return '12 methods', or '3 methods with 2 seeds (14 more have fewer seeds)'.
-
-    With words for methods with unlike promises, which accuracy alone does not rank.
-    """
+    """Return '12 methods', or '3 methods with 2 seeds (14 more have fewer seeds)'."""
     able = fully_seeded(alike)
     fewer = sum(m.finished for m in alike) - len(able)
     unlike = say("methods.unlike") if len({m.promise for m in alike}) > 1 else ""
@@ -286,10 +263,7 @@ def _against_top(method: Method, top: Method, form: str) -> tuple[str, str]:
 
 
 def _promise_sentences(found: list[Method], others: list[Method], top: Method) -> list[str]:
-    """Name the best method under each promise that differs from that of `top`.
-
-    A method is not better for promising less.
-    """
+    """Name the best method under each other promise: promising less is not better."""
     alike = [m for m in found if m.conditions == top.conditions]
     kinds = list(dict.fromkeys(m.promise for m in alike))
     first = ascii_promise(top.promise).replace("none", "nothing")
@@ -300,27 +274,20 @@ def _promise_sentences(found: list[Method], others: list[Method], top: Method) -
         if (winner := best_method(same)) is None:
             continue
         points, inside = _against_top(winner, top, "; {}")
-        out.append(
-            say(
-                "methods.other_promise",
-                promise=ascii_promise(kind).replace("none", "nothing promised"),
-                name=winner.name,
-                best=" does best" if len(same) > 1 else "",
-                share=formatting.percent(winner.accuracy().value),
-                points=points,
-                top=top.name,
-                first=first,
-                inside=inside,
-            )
-        )
+        values = {
+            "promise": ascii_promise(kind).replace("none", "nothing promised"),
+            "best": " does best" if len(same) > 1 else "",
+            "share": formatting.percent(winner.accuracy().value),
+            "points": points,
+            "inside": inside,
+        }
+        names = {"name": winner.name, "top": top.name, "first": first}
+        out.append(say("methods.other_promise", **names, **values))
     return [*out, *unlike_promise_notes(kinds)]
 
 
 def _trouble_sentences(found: list[Method], top: Method) -> list[str]:
-    """Name the best method under each other set of faults, attacks and deadlines.
-
-    A method is not better for having had fewer of them.
-    """
+    """Name the best method under each other set of faults, attacks and deadlines."""
     out, alike = [], [m for m in found if m.task == top.task and m.conditions != top.conditions]
     for group in dict.fromkeys(m.conditions for m in alike):
         if (first := best_method([m for m in found if m.conditions == group])) is not None:
@@ -340,10 +307,8 @@ def _front(found: list[Method], top: Method) -> str:
     on = zip(found, on_front(found))
     members = [m for m, there in on if there and m.conditions == top.conditions]
     members.sort(key=lambda m: m.per_visit("uplink_bytes"))
-    named = "; ".join(
-        f"{m.name} ({formatting.percent(m.accuracy().value)}, {describe_upload(m)})"
-        for m in members
-    )
+    shares = {m.name: formatting.percent(m.accuracy().value) for m in members}
+    named = "; ".join(f"{m.name} ({shares[m.name]}, {describe_upload(m)})" for m in members)
     unlike = len({m.promise for m in members}) > 1
     axes = ", bytes sent and privacy" if unlike else " against bytes sent"
     return say("methods.front", axes=axes, names=named)

@@ -25,12 +25,10 @@ HELD = 8  # training examples of a label that make a client its holder
 
 def sort_runs(runs: Runs) -> list[Run]:
     """Return the runs in the order of METHODS: baselines, unknown methods, federated (stable)."""
+    order = [*(method for method in METHODS if method != "federated"), "", "federated"]
+    places = {method: place for place, method in enumerate(order)}
     listed = list(runs.values() if isinstance(runs, Mapping) else runs)
-    places = {method: place for place, method in enumerate(m for m in METHODS if m != "federated")}
-    return sorted(
-        listed,
-        key=lambda r: math.inf if r.method == "federated" else places.get(r.method, len(places)),
-    )
+    return sorted(listed, key=lambda run: places.get(run.method, places[""]))
 
 
 def check_runs(runs: Runs) -> list[Run]:
@@ -58,13 +56,12 @@ def federated_runs(runs: Runs) -> list[Run]:
 
 def display_names(runs: list[Run], short: bool = False) -> list[str]:
     """Return a display name per run, with what differs between runs of the same method."""
-    alike = [[other for other in runs if other.method == run.method] for run in runs]
-    styles = [method_style(run.method) for run in runs]
-    plain = [style.short if short else style.name for style in styles]
-    return [
-        name if len(same) == 1 else f"{name} ({_differing_settings(run, same)})"
-        for name, run, same in zip(plain, runs, alike)
-    ]
+    names = []
+    for run in runs:
+        alike, style = [o for o in runs if o.method == run.method], method_style(run.method)
+        name = style.short if short else style.name
+        names.append(name if len(alike) == 1 else f"{name} ({_differing_settings(run, alike)})")
+    return names
 
 
 def _differing_settings(run: Run, alike: list[Run]) -> str:

@@ -72,11 +72,8 @@ class Method:
     def task(self) -> tuple:
         """Return the data and their partition: accuracies are compared within one task only."""
         data = self.runs[0].data
-        return (
-            *(str(self.settings.get(k)) for k in PARTITION_SETTINGS),
-            data.get("test"),
-            len(data.get("labels", [])),
-        )
+        dealt = (str(self.settings.get(k)) for k in PARTITION_SETTINGS)
+        return (*dealt, data.get("test"), len(data.get("labels", [])))
 
     @property
     def trouble(self) -> str:
@@ -117,13 +114,8 @@ class Method:
 
     def per_visit(self, name: str) -> float:
         """Return the mean of a ClientRecord field over all client visits from round 1, or NaN."""
-        values = [
-            getattr(c, name)
-            for run in self.runs
-            for r in run.rounds
-            for c in r.clients
-            if c.status != "away"
-        ]
+        visits = (c for run in self.runs for r in run.rounds for c in r.clients)
+        values = [getattr(c, name) for c in visits if c.status != "away"]
         return fmean(values) if values else math.nan
 
     def peak_mb(self) -> float:
@@ -159,10 +151,9 @@ def fully_seeded(found: Sequence[Method]) -> list[Method]:
     Splits differ between seeds, so means over different seeds are not comparable.
     """
     done = [m for m in found if m.finished]
-    most = {
-        t: set().union(*(m.seeds for m in done if m.conditions == t))
-        for t in {m.conditions for m in done}
-    }
+    most: dict[tuple, set] = {}
+    for method in done:
+        most.setdefault(method.conditions, set()).update(method.seeds)
     return [m for m in done if set(m.seeds) == most[m.conditions]]
 
 
@@ -205,11 +196,8 @@ def find_partners(own: Sequence[Run], runs: Sequence[Run], kind: str) -> tuple[R
 
     Runs with the method's own seeds and settings are preferred.
     """
-    fit = [
-        r
-        for r in runs
-        if r.method == kind and r.finished and any(comparable(mine, r) for mine in own)
-    ]
+    done = (r for r in runs if r.method == kind and r.finished)
+    fit = [r for r in done if any(comparable(mine, r) for mine in own)]
     seeds = {run.config.get("seed") for run in own}
     fit = [r for r in fit if r.config.get("seed") in seeds] or fit
     fit = [r for r in fit if not has_other_settings(own[0], r)] or fit
@@ -232,12 +220,8 @@ def spec_name(spec: object) -> str:
 def _group_by_settings(runs: list[Run], keys: Sequence[str] | None = None) -> list[Method]:
     found: dict[str, tuple[dict[str, Any], list[Run]]] = {}
     for run in runs:
-        full = DEFAULTS | run.config
-        settings = {
-            k: v
-            for k, v in full.items()
-            if k not in IGNORED_SETTINGS and (keys is None or k in keys)
-        }
+        full = {k: v for k, v in (DEFAULTS | run.config).items() if k not in IGNORED_SETTINGS}
+        settings = full if keys is None else {k: v for k, v in full.items() if k in keys}
         found.setdefault(repr(sorted(settings.items())), (settings, []))[1].append(run)
     every = [settings for settings, _ in found.values()]
     return [Method(name, s, tuple(same)) for name, (s, same) in zip(_names(every), found.values())]
@@ -256,10 +240,7 @@ def _names(every: list[dict[str, Any]]) -> list[str]:
 
 
 def _name(settings: dict[str, Any], keys: list[str], differ: Sequence[str] = ()) -> str:
-    """Name a method by the settings `keys`.
-
-    differ: the settings in which methods differ; they give the name when all of them are usual.
-    """
+    """Name a method by the settings `keys`; where all are usual, by those that differ."""
     said = [
         str(settings.get(k)) if k in SELF_EXPLAINING else f"{k.replace('_', ' ')} {settings.get(k)}"
         for k in keys

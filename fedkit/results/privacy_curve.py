@@ -166,16 +166,12 @@ class Curve:
         groups: dict[str, list[Run]] = {}
         for run in private:
             groups.setdefault(run.config.get("privacy", "none"), []).append(run)
-        points = [
-            _point(run, _largest_epsilon(group))
-            for group in groups.values()
-            for run in _one_per_seed(group)
-        ]
-        stopped = [
-            f"{run.config.get('privacy')}, seed {run.config.get('seed')}: {why}"
-            for run in private
-            if (why := privacy_block(run).get("stopped"))
-        ]
+        points = []
+        for group in groups.values():
+            epsilon = _largest_epsilon(group)
+            points += [_point(run, epsilon) for run in _one_per_seed(group)]
+        told = ((run.config, privacy_block(run).get("stopped")) for run in private)
+        stopped = [f"{c.get('privacy')}, seed {c.get('seed')}: {why}" for c, why in told if why]
         unpromised = [run for run in federated if run.result.get("epsilon") is None]
         none = [r for r in unpromised if _task(r) in task and not _differing_setting(first, r)]
         several = [run for run in done if len(run.data.get("clients", [])) > 1]
@@ -247,17 +243,13 @@ def _task(run: Run) -> str:
 
 def _largest_epsilon(group: Sequence[Run]) -> float:
     """Return the epsilon that holds for all seeds of one setting, rounded up to three digits."""
-    return round_up_epsilon(
-        max(_check_number(run.result["epsilon"], "epsilon", 0, math.inf) for run in group)
-    )
+    known = (_check_number(run.result["epsilon"], "epsilon", 0, math.inf) for run in group)
+    return round_up_epsilon(max(known))
 
 
 def _one_per_seed(runs: Sequence[Run]) -> list[Run]:
     """Return the first run of each seed."""
-    found: dict[Any, Run] = {}
-    for run in runs:
-        found.setdefault(run.config.get("seed"), run)
-    return list(found.values())
+    return list({run.config.get("seed"): run for run in reversed(runs)}.values())
 
 
 def _sorted(points: Iterable[Point]) -> tuple[Point, ...]:

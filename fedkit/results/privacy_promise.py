@@ -46,10 +46,9 @@ class Promise:
         """
         if self.sealed < other.sealed:
             return False
-        alike = (
-            self.unit == other.unit and self.epsilon <= other.epsilon and self.delta <= other.delta
-        )
-        return not other.given or (self.given and alike and self.alone >= other.alone)
+        alike = self.unit == other.unit and self.alone >= other.alone
+        as_strong = self.epsilon <= other.epsilon and self.delta <= other.delta
+        return not other.given or (self.given and alike and as_strong)
 
 
 def weakest_promise(runs: Iterable[Run]) -> Promise:
@@ -79,9 +78,8 @@ def short_promise(p: Promise) -> str:
     """Return the cell of a table: an epsilon with its unit and delta, or 'none'."""
     if not p.given:
         return "none; sums only" if p.sealed else "none"
-    return f"\u03b5 {format_epsilon(p.epsilon)} per {p.unit}" + (
-        f", \u03b4 {format_delta(p.delta)}" if p.delta else ""
-    )
+    delta = f", \u03b4 {format_delta(p.delta)}" if p.delta else ""
+    return f"\u03b5 {format_epsilon(p.epsilon)} per {p.unit}{delta}"
 
 
 def ascii_promise(p: Promise) -> str:

@@ -105,10 +105,7 @@ def to_text(frame: pd.DataFrame) -> str:
 
 
 def _terminal_run(row: dict[str, str]) -> list[str]:
-    """Return a row for the terminal: shares without the % sign and one cell for the interval.
-
-    The interval is marked where it is not over test examples.
-    """
+    """Return a row with one cell for the interval, marked where not over test examples."""
     low, high = row["95 % low"].removesuffix(" %"), row["95 % high"].removesuffix(" %")
     mark = "" if row["interval over"] == "test examples" else "*"
     cells = (v.removesuffix(" %") for c, v in row.items() if c not in INTERVAL)

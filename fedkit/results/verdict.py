@@ -82,18 +82,13 @@ def finding(gaps: Gaps, lang: str = "en", terminal: bool = False) -> str:
 
 def _clause(measure: Measure, d: Difference, lang: str, terminal: bool) -> str:
     words = WORDS[lang]
-    points = f"{formatting.points(d.value)} points" if terminal else locale.points(d.value, lang)
-    interval = (
-        d.interval_text()
-        if terminal
-        else words["interval"].format(range=locale.points_range(d.low, d.high, lang))
-    )
-    return words["clause"].format(
-        points=points,
-        interval=interval,
-        way=words["over" if d.value > 0 else "against"],
-        measure=measure_name(measure, lang),
-    )
+    if terminal:
+        points, interval = f"{formatting.points(d.value)} points", d.interval_text()
+    else:
+        points, between = locale.points(d.value, lang), locale.points_range(d.low, d.high, lang)
+        interval = words["interval"].format(range=between)
+    way, name = words["over" if d.value > 0 else "against"], measure_name(measure, lang)
+    return words["clause"].format(points=points, interval=interval, way=way, measure=name)
 
 
 @dataclass(frozen=True)

@@ -131,10 +131,9 @@ def summary(folder: Path) -> None:
 
 
 def brief(folder: Path) -> None:
-    from fedkit.reports.brief.decide import decide
     from fedkit.reports.brief.page import render_brief
     from fedkit.reports.brief.returns import Assumptions
-    from fedkit.reports.write_brief import brief_to_dict
+    from fedkit.reports.write_brief import brief_to_dict, decide
 
     made = decide([Run.load(folder), *everything()[1:]], "ja", Assumptions())
     render_brief(made)

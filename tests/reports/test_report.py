@@ -11,8 +11,7 @@ from factories.records import DATA, baseline, everything, federated
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import ClientRecord
-from fedkit.reports.report import escape_json, render_report, write_report
-from fedkit.reports.tiles import run_tiles, split_answer
+from fedkit.reports.report import escape_json, render_report, run_tiles, split_answer, write_report
 
 
 def hostile():

@@ -17,10 +17,9 @@ from factories.records import CONFIG, DATA, baseline, everything, federated
 
 from fedkit.core.formatting import points
 from fedkit.core.record import Run
-from fedkit.reports.brief.decide import decide
-from fedkit.reports.governance.case import make_case
-from fedkit.reports.governance.values import document_values
+from fedkit.reports.governance.case import document_values, make_case
 from fedkit.reports.report import render_report
+from fedkit.reports.write_brief import decide
 from fedkit.results import measures
 from fedkit.results.findings import describe_runs, verdict
 from fedkit.results.verdict import BETTER, HELPED, WORDS, judge_best, judge_run

@@ -100,28 +100,25 @@ def page_blocks(brief: Brief) -> list[PageBlock]:
         "break_even": pictures.break_even_curve(brief) if back.curve else "",
     }
     before = {"accuracies": brief.bars_sentence, "returns": back.sentence}
+    kinds = {"next_steps": "steps", "phrases": "quotes"}
     out = []
     for key in ORDER:
-        block = PageBlock(
-            key,
-            ui[key],
-            before=_clean_lines([before.get(key, "")]),
-            picture=Markup(pictured.get(key, "")),
-        )
+        told: dict[str, Any] = {"before": _clean_lines([before.get(key, "")])}
         if key in facts:
             rows = [_fact_cells(fact, key == "assumptions") for fact in facts[key]]
-            block = replace(block, kind="facts", rows=rows)
+            told |= {"kind": "facts", "rows": rows}
         elif key == "hours":
-            block = _hours_block(brief, block)
+            rows = [_clean_lines(row) for row in brief.hours_rows]
+            head = _clean_lines(brief.hours_head) if rows else ()
+            told |= {"kind": "hours", "rows": rows, "head": head}
         elif key == "rules":
-            block = replace(block, kind="rules", rows=[rule_row(r, ui) for r in brief.rules])
+            told |= {"kind": "rules", "rows": [rule_row(r, ui) for r in brief.rules]}
         elif key == "break_even":
-            block = replace(block, after=_clean_lines(back.break_even[:3]))
+            told["after"] = _clean_lines(back.break_even[:3])
         elif key not in (*pictured, *before):
-            kind = {"next_steps": "steps", "phrases": "quotes"}.get(key, "list")
             rows = [(line,) for line in _clean_lines(getattr(brief, key))]
-            block = replace(block, kind=kind, rows=rows)
-        out.append(block)
+            told |= {"kind": kinds.get(key, "list"), "rows": rows}
+        out.append(PageBlock(key, ui[key], picture=Markup(pictured.get(key, "")), **told))
     return [block for block in out if block.rows or block.picture or block.before]
 
 
@@ -188,8 +185,7 @@ def _cut_blocks(brief: Brief, density: Density) -> list[PageBlock]:
 
 
 def _block_height(block: PageBlock, density: Density) -> float:
-    """Return px of a block. A picture needs 10 times the size of the type, as in brief.css,
-    and takes what is left over."""
+    """Return px of a block; a picture needs 10 times the size of the type, as in brief.css."""
     size = density.size
     out = _stack([block.title], COLUMN, 1.08 * size, density, 1.25, bold=True) + 7
     out += _stack(block.before, COLUMN, size, density, gap=1)
@@ -267,13 +263,6 @@ def _tile_width(brief: Brief) -> float:
     """Return the inner width of a printed tile in px."""
     count = max(1, len(brief.tiles[:5]))
     return (SHEET - 8 * (count - 1)) / count - 20
-
-
-def _hours_block(brief: Brief, block: PageBlock) -> PageBlock:
-    """Return the table of the whole run's time: a row for each device, a column for each link."""
-    rows = [_clean_lines(row) for row in brief.hours_rows]
-    head = _clean_lines(brief.hours_head) if rows else ()
-    return replace(block, kind="hours", rows=rows, head=head)
 
 
 def _source_words(brief: Brief, density: Density) -> str:

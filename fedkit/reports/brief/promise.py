@@ -138,9 +138,8 @@ def parse_privacy_need(spec: str) -> tuple[str, float]:
     known, bounded = ("", "none", "sums", "example", "client"), kind in ("example", "client")
     if kind not in known or bool(most) != bounded or not epsilon > 0:
         raise FedkitError(
-            f"privacy_needed {printable_line(spec)!r} is not understood; write none,"
-            " sums (the server reads"
-            ' sums only), example:EPS or client:EPS, such as "example:8"'
+            f"privacy_needed {printable_line(spec)!r} is not understood; write none, sums (the"
+            ' server reads sums only), example:EPS or client:EPS, such as "example:8"'
         )
     return kind, epsilon
 

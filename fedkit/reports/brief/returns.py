@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from fedkit.core import locale
 from fedkit.core.errors import FedkitError
@@ -43,9 +43,8 @@ class Assumed:
 
     def describe_source(self, lang: str) -> str:
         """Return where the number is from; one without a source is called an assumption."""
-        return printable_line(self.source, 120) or brief_text(
-            "source.given" if self.given else "source.assumption", lang
-        )
+        key = "source.given" if self.given else "source.assumption"
+        return printable_line(self.source, 120) or brief_text(key, lang)
 
 
 @dataclass(frozen=True)
@@ -109,16 +108,13 @@ class Assumptions:
             raise FedkitError(
                 f"unknown assumption {printable_line(unknown[0])!r}; known: {', '.join(known)}"
             )
-        read = cls(
-            **{name: _read_value(name, value, known[name]) for name, value in values.items()}
-        )
         usual = cls()
+        read = replace(usual, **{k: _read_value(k, v, known[k]) for k, v in values.items()})
         same = [name for name in MONEY if getattr(read, name).value == getattr(usual, name).value]
         if read.currency != usual.currency and same:
             raise FedkitError(
-                f"currency {read.currency} given,"
-                f" and {', '.join(same)} still as in {usual.currency};"
-                f" write them in {read.currency} too"
+                f"currency {read.currency} given, and {', '.join(same)} still as in"
+                f" {usual.currency}; write them in {read.currency} too"
             )
         return read
 
@@ -191,18 +187,13 @@ def _known(size: float) -> float:
 
 
 def _swings(found: Verdict, a: Assumptions, lang: str) -> tuple[Swing, ...]:
-    """Return the yearly net at the low and high value of each assumption, the widest first.
-
-    Swings below SMALL of the widest are left out.
-    """
+    """Return the yearly net at the low and high value of each assumption that matters."""
     out = []
     for name, assumed in a.numbers.items():
-        low, high = (
-            yearly_net(found, replace(a, **{name: replace(assumed, value=v)}))
-            for v in (assumed.low, assumed.high)
-        )
-        labels = [_amount(name, v, a.currency, lang) for v in (assumed.low, assumed.high)]
-        out.append(Swing(brief_text(f"assume.{name}", lang), *labels, low, high))
+        ends = (assumed.low, assumed.high)
+        at = [yearly_net(found, replace(a, **{name: replace(assumed, value=v)})) for v in ends]
+        labels = [_amount(name, v, a.currency, lang) for v in ends]
+        out.append(Swing(brief_text(f"assume.{name}", lang), *labels, *at))
     gain = found.gain
     if gain and math.isfinite(gain.low) and math.isfinite(gain.high):
         ends = [locale.points(v, lang) for v in (gain.low, gain.high)]
@@ -273,14 +264,16 @@ def _read_value(name: str, given: Any, usual: Any) -> Any:
     for kind, read in ((Assumed, _assumed), (tuple, _profiles), (str, _word)):
         if isinstance(usual, kind):
             return read(name, given)
-    value = _number(name, given)
+    value, allowed = _number(name, given), ""
     if not value > 0:
-        raise FedkitError(f"assumption {name} is {value:g}; write a number above 0")
-    if name == "night_hours" and value > 24:
-        raise FedkitError(
-            f"assumption {name} is {value:g}; write a number up to 24, and more nights"
-        )
-    return value
+        allowed = "write a number above 0"
+    elif name == "night_hours" and value > 24:
+        allowed = "write a number up to 24, and more nights"
+    return value if not allowed else _refuse(f"{name} is {value:g}; {allowed}")
+
+
+def _refuse(what: str) -> NoReturn:
+    raise FedkitError(f"assumption {what}")
 
 
 def _assumed(name: str, given: Any) -> Assumed:
@@ -288,42 +281,33 @@ def _assumed(name: str, given: Any) -> Assumed:
         value = _number(name, given)
         return Assumed(value, value / 2, value * 2, given=True)
     if unknown := [k for k in given if k not in ("value", "low", "high", "source")]:
-        raise FedkitError(
-            f"assumption {name} has {printable_line(unknown[0])!r}; known: value, low, high, source"
-        )
+        _refuse(f"{name} has {printable_line(unknown[0])!r}; known: value, low, high, source")
     if "value" not in given:
-        raise FedkitError(f"assumption {name} has no value; write value = NUMBER below [{name}]")
+        _refuse(f"{name} has no value; write value = NUMBER below [{name}]")
     value = _number(name, given["value"])
     low = _number(name, given.get("low", value / 2))
     high = _number(name, given.get("high", value * 2))
     if not low <= value <= high:
-        raise FedkitError(
-            f"assumption {name}: low {low:g}, value {value:g}, high {high:g};"
+        _refuse(
+            f"{name}: low {low:g}, value {value:g}, high {high:g};"
             " they have to be in this order: change low and high with it"
         )
     source = given.get("source", "")
     if not isinstance(source, str):
-        raise FedkitError(
-            f"assumption {name}: source is no text; say in a few words where the number is from"
-        )
+        _refuse(f"{name}: source is no text; say in a few words where the number is from")
     return Assumed(value, low, high, printable_line(source, 200))
 
 
 def _number(name: str, given: Any) -> float:
     if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given <= MOST:
-        raise FedkitError(
-            f"assumption {name} is {printable_line(repr(given))}; write a number from 0 to {MOST:g}"
-        )
+        _refuse(f"{name} is {printable_line(repr(given))}; write a number from 0 to {MOST:g}")
     return float(given)
 
 
 def _profiles(name: str, given: Any) -> tuple[str, ...]:
     listed = isinstance(given, (list, tuple)) and 1 <= len(given) <= 4
     if not listed or not all(isinstance(g, str) for g in given):
-        raise FedkitError(
-            f"assumption {name} is {printable_line(repr(given))};"
-            " write a list of one to four profiles"
-        )
+        _refuse(f"{name} is {printable_line(repr(given))}; write a list of one to four profiles")
     for spec in given:
         (parse_link if name == "links" else parse_device)(spec)
     return tuple(given)
@@ -332,7 +316,7 @@ def _profiles(name: str, given: Any) -> tuple[str, ...]:
 def _word(name: str, given: Any) -> str:
     code = isinstance(given, str) and len(given) == 3 and given.isascii() and given.isalpha()
     if not (code if name == "currency" else isinstance(given, str)):
-        raise FedkitError(f"assumption {name} is {printable_line(repr(given))}; {COMMENTS[name]}")
+        _refuse(f"{name} is {printable_line(repr(given))}; {COMMENTS[name]}")
     if name == "currency":
         return given.upper()
     parse_privacy_need(given)

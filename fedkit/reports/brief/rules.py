@@ -65,11 +65,8 @@ def _baselines(case: RuleInputs) -> Found:
     looked = {"missing": case.evidence.missing, "unlike": case.evidence.other_settings}
     for key, kinds in looked.items():
         if kinds:
-            return (
-                False,
-                CONDITIONS,
-                case.text(f"found.{key}", names=method_names(kinds, case.lang)),
-            )
+            names = method_names(kinds, case.lang)
+            return False, CONDITIONS, case.text(f"found.{key}", names=names)
     return True, CONDITIONS, case.text("found.whole")
 
 

@@ -24,6 +24,7 @@ from fedkit.results.privacy_promise import format_delta, format_epsilon
 from fedkit.results.verdict import ALONE, HELPED, NOT_SHOWN, UNKNOWN, finding, measure_name
 
 MOST_CONDITIONS, MOST_STEPS = 5, 4
+BOTH_WAYS = ("uplink_bytes", "downlink_bytes")
 MOST_TESTS = 100_000  # test examples that anybody could be asked for
 
 
@@ -51,36 +52,22 @@ def brief_tiles(case: RuleInputs) -> tuple[Fact, ...]:
     """Return the five most important numbers."""
     e, r, lang = case.evidence, case.returns, case.lang
     mean, gain = e.accuracies["federated"], e.gain
+    between = locale.percent_range(mean.low, mean.high, lang)
+    told = case.text("tile.accuracy_note", interval=between)
     between = locale.points_range(gain.low, gain.high, lang) if gain else ""
     beside = case.text("tile.gain_note", interval=between) if gain else case.text("found.no_record")
+    gained = locale.points(gain.value if gain else math.nan, lang)
+    own = case.text("tile.gain", measure=measure_name(OWN, lang))
+    moved = locale.data_size(e.up + e.down, lang)
+    base = case.text("tile.traffic_note", base=locale.data_size(e.base, lang))
+    net = locale.money(r.net if gain else math.nan, r.currency, lang)
+    money = case.text("source.returns")
     return (
-        Fact(
-            case.text("tile.accuracy"),
-            _accuracy(case, mean),
-            case.text(
-                "tile.accuracy_note", interval=locale.percent_range(mean.low, mean.high, lang)
-            ),
-            _path(case, "result.accuracy"),
-        ),
-        Fact(
-            case.text("tile.gain", measure=measure_name(OWN, lang)),
-            locale.points(gain.value if gain else math.nan, lang),
-            beside,
-            _path(case, "result.own_mix_accuracy"),
-        ),
-        Fact(
-            case.text("tile.traffic"),
-            locale.data_size(e.up + e.down, lang),
-            case.text("tile.traffic_note", base=locale.data_size(e.base, lang)),
-            _path(case, "result.uplink_bytes + result.downlink_bytes"),
-        ),
+        Fact(case.text("tile.accuracy"), _accuracy(case, mean), told, _path(case, "accuracy")),
+        Fact(own, gained, beside, _path(case, "own_mix_accuracy")),
+        Fact(case.text("tile.traffic"), moved, base, _path(case, *BOTH_WAYS)),
         _privacy_tile(case),
-        Fact(
-            case.text("tile.net"),
-            locale.money(r.net if gain else math.nan, r.currency, lang),
-            case.text("tile.net_note"),
-            case.text("source.returns"),
-        ),
+        Fact(case.text("tile.net"), net, case.text("tile.net_note"), money),
     )
 
 
@@ -88,47 +75,31 @@ def trial_lines(case: RuleInputs) -> tuple[str, ...]:
     """Return what was tried, on what data, and compared with what."""
     e, config, lang = case.evidence, case.evidence.run.config, case.lang
     wire = printable_line(config.get("wire") or "none")
-    lines = [
-        case.text(
-            "tried.data",
-            name=printable_line(e.run.data.get("name", "?"), 60),
-            sites=_number(case, e.n_clients),
-            train=_number(case, e.train),
-            test=_number(case, e.test),
-            labels=_number(case, e.labels),
-        ),
-        case.text(
-            "tried.method",
-            tune=_tuned(case),
-            model=printable_line(e.run.model.get("name", "?")),
-            rounds=_number(case, len(e.run.rounds)),
-            seeds=_number(case, e.seeds),
-            wire=case.text("tried.none") if wire == "none" else wire,
-        ),
-    ]
     others = [kind for kind in e.accuracies if kind != "federated"]
-    lines += [case.text("tried.compared", names=method_names(others, lang))] if others else []
+    counts = {"sites": e.n_clients, "train": e.train, "test": e.test, "labels": e.labels}
+    counts |= {"rounds": len(e.run.rounds), "seeds": e.seeds}
+    values = {
+        **{name: _number(case, count) for name, count in counts.items()},
+        "name": printable_line(e.run.data.get("name", "?"), 60),
+        "tune": _tuned(case),
+        "model": printable_line(e.run.model.get("name", "?")),
+        "wire": case.text("tried.none") if wire == "none" else wire,
+        "names": method_names(others, lang) if others else "",
+    }
     if e.gain:
         together, alone = (locale.percent(e.daily[k], lang) for k in ("federated", ALONE))
-        measure = measure_name(OWN, lang)
-        lines.append(case.text("tried.daily", together=together, alone=alone, measure=measure))
-    return tuple(lines)
+        values |= {"together": together, "alone": alone, "measure": measure_name(OWN, lang)}
+    told = {"data": True, "method": True, "compared": bool(others), "daily": e.gain is not None}
+    return tuple(case.text(f"tried.{key}", **values) for key, there in told.items() if there)
 
 
 def method_bars(case: RuleInputs) -> tuple[Bar, ...]:
     """Return a bar for each method with a record, in the usual order."""
-    ways = case.evidence.accuracies
+    means = case.evidence.accuracies
+    known = ((kind, case.text(f"bar.{kind}"), means[kind]) for kind in METHODS if kind in means)
     return tuple(
-        Bar(
-            kind,
-            case.text(f"bar.{kind}"),
-            ways[kind].value,
-            ways[kind].low,
-            ways[kind].high,
-            _over(case, ways[kind]),
-        )
-        for kind in METHODS
-        if kind in ways
+        Bar(kind, name, mean.value, mean.low, mean.high, _over(case, mean))
+        for kind, name, mean in known
     )
 
 
@@ -144,44 +115,22 @@ def cost_facts(case: RuleInputs) -> tuple[Fact, ...]:
     """Return measured bytes and seconds, the base model separately, and assumed money."""
     e, r, lang = case.evidence, case.returns, case.lang
     note = case.text("cost.per_training", rounds=_number(case, len(e.run.rounds)))
-    both = _path(case, "result.uplink_bytes + result.downlink_bytes")
-    money = {k: locale.money(getattr(r, k), r.currency, lang) for k in ("setup", "running")}
-    return (
-        Fact(
-            case.text("cost.up"),
-            locale.data_size(e.up, lang),
-            note,
-            _path(case, "result.uplink_bytes"),
-        ),
-        Fact(
-            case.text("cost.down"),
-            locale.data_size(e.down, lang),
-            note,
-            _path(case, "result.downlink_bytes"),
-        ),
-        Fact(case.text("cost.total"), locale.data_size(e.traffic, lang), note, both),
-        Fact(
-            case.text("cost.base"),
-            locale.data_size(e.base, lang),
-            case.text("cost.once"),
-            _path(case, "model.base_bytes"),
-        ),
-        Fact(
-            case.text("cost.train"),
+    base = case.text("source.run", path="model.base_bytes")
+    assumed, money = case.text("cost.assumed"), case.text("source.money_short")
+    rows = {
+        "up": (locale.data_size(e.up, lang), note, _path(case, "uplink_bytes")),
+        "down": (locale.data_size(e.down, lang), note, _path(case, "downlink_bytes")),
+        "total": (locale.data_size(e.traffic, lang), note, _path(case, *BOTH_WAYS)),
+        "base": (locale.data_size(e.base, lang), case.text("cost.once"), base),
+        "train": (
             locale.seconds(e.train_seconds, lang),
             case.text("cost.measured"),
-            _path(case, "result.train_seconds"),
+            _path(case, "train_seconds"),
         ),
-        *(
-            Fact(
-                case.text(f"cost.{k}"),
-                money[k],
-                case.text("cost.assumed"),
-                case.text("source.money_short"),
-            )
-            for k in money
-        ),
-    )
+        "setup": (locale.money(r.setup, r.currency, lang), assumed, money),
+        "running": (locale.money(r.running, r.currency, lang), assumed, money),
+    }
+    return tuple(Fact(case.text(f"cost.{key}"), *told) for key, told in rows.items())
 
 
 def hours_table(case: RuleInputs) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
@@ -201,20 +150,13 @@ def leaving_lines(case: RuleInputs) -> tuple[str, ...]:
     lines = []
     if e.clients:
         most = max(e.clients, key=lambda c: c.train)
-        lines.append(
-            case.text(
-                "leaving.largest",
-                id=printable_line(most.id),
-                n=_number(case, most.train),
-                train=_number(case, e.train),
-                share=locale.percent(most.share, lang, 0),
-            )
-        )
+        share = locale.percent(most.share, lang, 0)
+        sizes = {"n": _number(case, most.train), "train": _number(case, e.train), "share": share}
+        lines.append(case.text("leaving.largest", id=printable_line(most.id), **sizes))
         holders = sorted((c for c in e.clients if c.only), key=lambda c: -len(c.only))[:2]
-        lines += [
-            case.text("leaving.only", id=printable_line(c.id), labels=_name_list(c.only, lang))
-            for c in holders
-        ]
+        for c in holders:
+            names = locale.name_list([printable_line(label) for label in c.only], lang, 3)
+            lines.append(case.text("leaving.only", id=printable_line(c.id), labels=names))
         none = "none_only" if measures.tells_labels(e.run) else "not_told"
         lines += [] if holders else [case.text(f"leaving.{none}")]
     lines.append(case.text("leaving.model", traffic=locale.data_size(e.traffic, lang)))
@@ -224,13 +166,11 @@ def leaving_lines(case: RuleInputs) -> tuple[str, ...]:
 def condition_lines(case: RuleInputs, found: Sequence[Rule]) -> tuple[str, ...]:
     """Return what each rule that is not met calls for, the most severe first."""
     e = case.evidence
-    d = e.gaps[NEW.key]
+    d, gain = e.gaps[NEW.key], e.gain
     wanted = examples_to_show_gain(e.accuracies["federated"].value, d.value) if d else math.inf
-    more = (
-        examples_to_show_gain(e.daily["federated"], e.gain.value)
-        if e.gain and e.gain.value > 0
-        else math.inf
-    )
+    more = math.inf
+    if gain and gain.value > 0:
+        more = examples_to_show_gain(e.daily["federated"], gain.value)
     values = {
         "names": method_names((*e.missing, *e.other_settings), case.lang),
         "seeds": _number(case, SEEDS),
@@ -266,40 +206,37 @@ def next_steps(case: RuleInputs, verdict: str, found: Sequence[Rule]) -> tuple[s
 
 def meeting_phrases(case: RuleInputs, verdict: str, found: Sequence[Rule]) -> tuple[str, ...]:
     """Return sentences to say in a meeting, every number as on the page."""
-    e, lang = case.evidence, case.lang
+    e = case.evidence
     values = {k: _accuracy(case, e.accuracies.get(k)) for k in ("federated", "local")}
-    shown = "phrase.result" if "local" in e.accuracies else "phrase.result_alone"
-    kept = e.promise.given
-    return (
-        case.text(shown, n=_number(case, e.test), **values),
-        case.text("phrase.left", size=locale.data_size(e.up, lang)),
-        (
-            case.text("phrase.privacy", promised=describe_promise(case))
-            if kept
-            else case.text("phrase.privacy_none")
-        ),
-        case.text(
-            f"phrase.{verdict}", count=_count(case, [rule for rule in found if not rule.met])
-        ),
-    )
+    kept = {"promised": describe_promise(case)} if e.promise.given else {}
+    told = {
+        "result" if "local" in e.accuracies else "result_alone": values,
+        "left": {"size": locale.data_size(e.up, case.lang)},
+        "privacy" if kept else "privacy_none": kept,
+        verdict: {"count": _count(case, [rule for rule in found if not rule.met])},
+    }
+    tests = _number(case, e.test)
+    return tuple(case.text(f"phrase.{key}", n=tests, **more) for key, more in told.items())
 
 
 def caveat_lines(case: RuleInputs) -> tuple[str, ...]:
     """Return what the numbers do not cover."""
-    e, lang = case.evidence, case.lang
-    lines = (
-        [case.text("caveat.one_seed")]
-        if e.seeds == 1
-        else [case.text("caveat.few_seeds", n=_number(case, e.seeds))]
-    )
-    lines += [case.text("caveat.daily_one")] if e.gain and "examples" in e.gain.over else []
-    lines += [case.text("caveat.protected")] if e.promise.given and e.partners else []
-    lines += [case.text("caveat.picked", left=_number(case, e.left_out))] if e.left_out else []
-    return (
-        *lines,
-        case.text("caveat.modelled", base=locale.data_size(e.base, lang)),
-        case.text("caveat.money"),
-    )
+    e = case.evidence
+    told = {
+        "one_seed": e.seeds == 1,
+        "few_seeds": e.seeds != 1,
+        "daily_one": bool(e.gain and "examples" in e.gain.over),
+        "protected": bool(e.promise.given and e.partners),
+        "picked": bool(e.left_out),
+        "modelled": True,
+        "money": True,
+    }
+    values = {
+        "n": _number(case, e.seeds),
+        "left": _number(case, e.left_out),
+        "base": locale.data_size(e.base, case.lang),
+    }
+    return tuple(case.text(f"caveat.{key}", **values) for key, there in told.items() if there)
 
 
 def source_lines(case: RuleInputs) -> tuple[str, ...]:
@@ -310,24 +247,20 @@ def source_lines(case: RuleInputs) -> tuple[str, ...]:
     )
     name = printable_line(run.model.get("name", "?"))
     kinds = ("results", "bytes", "promise", "money")
-    return (
-        case.text("source.data", sha=data),
-        case.text("source.model", name=name, sha=model),
-        *(case.text(f"source.{kind}") for kind in kinds),
-    )
+    shown = [case.text("source.data", sha=data), case.text("source.model", name=name, sha=model)]
+    return (*shown, *(case.text(f"source.{kind}") for kind in kinds))
 
 
 def _privacy_tile(case: RuleInputs) -> Fact:
     p, name = case.evidence.promise, case.text("tile.privacy")
-    path = _path(case, "result.epsilon")
+    path = _path(case, "epsilon")
     if not p.given:
         note = case.text("tile.privacy_sums" if p.sealed else "tile.privacy_open")
         return Fact(name, case.text("tile.privacy_none"), note, path)
     unit = case.text(f"promise.{p.unit}") if p.unit in ("example", "client") else p.unit
     note = case.text("tile.privacy_note", unit=unit, delta=format_delta(p.delta))
-    return Fact(
-        name, case.text("tile.privacy_value", epsilon=format_epsilon(p.epsilon)), note, path
-    )
+    value = case.text("tile.privacy_value", epsilon=format_epsilon(p.epsilon))
+    return Fact(name, value, note, path)
 
 
 def _tuned(case: RuleInputs) -> str:
@@ -348,16 +281,13 @@ def _profile(case: RuleInputs, kind: str, spec: str) -> str:
     return case.text(known) if known in STRINGS[case.lang] else printable_line(spec)
 
 
-def _name_list(names: Sequence[str], lang: str) -> str:
-    return locale.name_list([printable_line(name) for name in names], lang, 3)
-
-
 def _accuracy(case: RuleInputs, mean: MeanOverSeeds | None) -> str:
     return locale.percent(mean.value if mean else math.nan, case.lang)
 
 
-def _path(case: RuleInputs, path: str) -> str:
-    return case.text("source.run", path=path)
+def _path(case: RuleInputs, *names: str) -> str:
+    """Return where in the record the sum of these results is."""
+    return case.text("source.run", path=" + ".join(f"result.{name}" for name in names))
 
 
 def _round_up(value: float) -> float:

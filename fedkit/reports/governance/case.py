@@ -1,35 +1,51 @@
-"""The run that the documents are about: its clients and labels as recorded, and its risks.
+"""The run that the documents are about: its clients, its risks, and every value of a template.
 
-templates/risks names the risks in words.
+Values are facts of the run as text in one language, lists and conditions; templates/risks names
+the risks in words.
 """
 
 from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+from markupsafe import Markup
+
+from fedkit.core import locale
+from fedkit.core.commands import command_line
+from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import read_packaged_words
 from fedkit.core.formatting import printable_line
-from fedkit.core.locale import LANGS
 from fedkit.core.record import Run
+from fedkit.reports.brief.promise import left_lines, privacy_lines, stayed_lines
+from fedkit.reports.governance.markdown import (
+    BLANK,
+    WORDS,
+    Table,
+    display_name,
+    fill_template,
+    make_environment,
+    read_markdown,
+)
+from fedkit.reports.text.brief import require_language
 from fedkit.results import measures
 from fedkit.results.methods import spec_name
 from fedkit.results.privacy_promise import weakest_promise
-from fedkit.results.verdict import BETTER, Verdict, judge_best
+from fedkit.results.verdict import BETTER, Verdict, finding, judge_best
 
-WORDS = {
-    lang: read_packaged_words("fedkit.reports.text", f"governance_{lang}.toml") for lang in LANGS
-}
 WIDE = 0.05  # width of the 95 % interval from which on the test set is called small
 TWICE = 2  # how many times the examples of the smallest member the largest may have
 UNEVEN = 0.05  # how far the worst member lies below the mean where it is a risk of its own
 # risks for the people whom the texts are about
 TO_PEOPLE = {"no_noise", "noise_limits", "seeded_noise", "open_updates", "masks", "key_holder"}
 TO_PEOPLE |= {"statistics", "counts", "personal", "worst", "harmful", "leaving"}
+ROWS = 200  # of a table of clients or labels; the record has them all
+UNTUNED = ("majority", "frozen-pooled", "frozen-local")  # train nothing of the base model
+SETTINGS = ("tune", "seed", "privacy", "secure", "wire", "robust", "strategy", "share", "attack")
 
 
 @dataclass(frozen=True)
@@ -88,10 +104,7 @@ def make_case(records: Sequence[Run], lang: str, date: datetime.date | None = No
     If no federated run has finished, it is the first one. Raises FedkitError for an unknown
     language, without a federated run, or for a damaged record.
     """
-    if lang not in LANGS:
-        raise FedkitError(
-            f"lang {printable_line(lang)!r} is not known; choose one of: {', '.join(LANGS)}"
-        )
+    require_language(lang)
     runs = tuple(measures.check_runs(records))
     federated = measures.federated_runs(runs)
     if not federated:
@@ -101,11 +114,6 @@ def make_case(records: Sequence[Run], lang: str, date: datetime.date | None = No
         )
     verdict = judge_best(runs) if any(run.finished for run in federated) else None
     return Case(verdict.run if verdict else federated[0], runs, lang, verdict, date)
-
-
-def display_name(text: object, lang: str) -> str:
-    """Return a name from a record on one line of at most 60 characters."""
-    return printable_line(text, 60) or WORDS[lang]["nameless"]
 
 
 def _client_shares(run: Run, known: Collection[str]) -> Iterator[ClientShare]:
@@ -169,3 +177,156 @@ def check_risks(case: Case) -> dict[str, bool]:
         "leaving": True,
         "data_notes": bool(run.data.get("notes")),
     }
+
+
+# ---- the values of templates
+
+
+def document_values(case: Case) -> dict[str, Any]:
+    """Return every value that a document of the pack may name, the risks of the case included."""
+    values = {**_facts(case), **_conditions(case), **_lists(case)}
+    named = name_risks(case.lang, values)
+    risks = {key: named[key] for key in applicable_risks(case)}
+    values["risks"] = list(risks.values())
+    values["risks_to_people"] = [risk for key, risk in risks.items() if key in TO_PEOPLE]
+    return values
+
+
+def name_risks(lang: str, values: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the risks of the template by key: name, what the run shows, a measure."""
+    template = make_environment(lang).get_template(f"risks.{lang}.md.j2")
+    blocks = read_markdown(fill_template(template, values))
+    (table,) = (block for block in blocks if isinstance(block, Table))
+    return {row[0]: dict(zip(("name", "shows", "measure"), row[1:])) for row in table.rows}
+
+
+def _facts(case: Case) -> dict[str, Any]:
+    """Return names, settings, sizes and results of the run."""
+    run, lang = case.run, case.lang
+    config = RunConfig().to_dict() | run.config  # a setting newer than the record had its default
+    names = {
+        "data": run.data.get("name"),
+        "data_sha": run.data.get("sha256"),
+        "model": run.model.get("name"),
+        "model_sha": run.model.get("sha256"),
+        "model_source": run.model.get("source"),
+        "version": run.environment.get("fedkit"),
+        **{key: config.get(key) for key in SETTINGS},
+    }
+    blank = Markup(BLANK[lang])
+    return {
+        "blank": blank,
+        "day": locale.date(case.date, lang) if case.date else blank,
+        **{key: _setting(value, lang) for key, value in names.items()},
+        **{key: measures.as_number(run.data.get(key)) for key in ("train", "validation", "test")},
+        **{key: measures.as_number(run.model.get(key)) for key in ("parameters", "trainable")},
+        "wanted": measures.as_number(config.get("rounds")),
+        "rounds": len(run.rounds),
+        "labels": len(run.data.get("labels", [])),
+        "failed": case.failed,
+        "base": measures.as_number(run.model.get("base_bytes")),
+        "up_site": measures.mb_per_client(run, "uplink") * measures.MB,
+        "down_site": measures.mb_per_client(run, "downlink") * measures.MB,
+        "up_all": run.total("uplink_bytes"),
+        "down_all": run.total("downlink_bytes"),
+        "train_seconds": run.total("train_seconds"),
+        **_results(case),
+    }
+
+
+def _setting(value: Any, lang: str) -> str | None:
+    """Return a setting or name as recorded, or the word that the language has for it."""
+    if value is None:
+        return None
+    return (
+        WORDS[lang].get(f"setting.{value}") or printable_line(value, 80) or display_name("", lang)
+    )
+
+
+def _results(case: Case) -> dict[str, Any]:
+    """Return the accuracies, nothing for a record without any round."""
+    run = case.run
+    if not run.states:
+        return {"accuracy": None, "between": None, "worst": None, "worst_name": None, "f1": None}
+    known = {client.name: client.own for client in case.clients if not math.isnan(client.own)}
+    worst = min(known, key=lambda name: known[name], default="")
+    return {
+        **_accuracy(run, case.lang),
+        "worst": measures.lowest_client_accuracy(run),
+        "worst_name": display_name(worst, case.lang) if worst else "\u2013",
+        "f1": measures.result_number(run, "macro_f1"),
+    }
+
+
+def _conditions(case: Case) -> dict[str, Any]:
+    """Return what decides between parts of a document."""
+    run, bound, lang = case.run, weakest_promise([case.run]), case.lang
+    return {
+        "finished": run.finished,
+        "lock": case.lock,
+        "promised": bound.unit if bound.given else "",
+        "tells_labels": measures.tells_labels(run),
+        "pinned": isinstance(run.model.get("sha256"), str),
+        "shares_part": run.config.get("share") not in (None, "all"),
+        "finding": finding(case.verdict.gaps if case.verdict else {}, lang),
+        "has_baselines": len({other.method for other in case.records}) > 1,
+        "command": _command(run),
+    }
+
+
+def _command(run: Run) -> str:
+    """Return the command line that repeats the run; "" for settings of another version."""
+    try:
+        return command_line("run", RunConfig.from_dict(run.config))
+    except FedkitError:
+        return ""
+
+
+def _lists(case: Case) -> dict[str, Any]:
+    """Return what documents list or put into tables, of which each shows `most` rows."""
+    run, lang, clients = case.run, case.lang, case.clients
+    by_size = sorted(clients, key=lambda client: (client.train, client.name))
+    by_size = by_size or [ClientShare("", 0)]
+    return {
+        "most": ROWS,
+        "clients": clients,
+        "smallest": by_size[0],
+        "largest": by_size[-1],
+        "leavers": [
+            (gone, *_sum_traffic(c for c in clients if c is not gone)) for gone in clients[:ROWS]
+        ],
+        "label_rows": [(label, *counted) for label, counted in case.labels.items()],
+        "single_labels": list(measures.only_holders(run)),
+        "left_lines": left_lines(run, lang),
+        "stayed_lines": stayed_lines(run, lang),
+        "privacy_lines": privacy_lines(run, lang),
+        "notes": [
+            display_name(note, lang) if len(str(note)) <= 60 else printable_line(note, 300)
+            for note in run.data.get("notes") or []
+        ],
+        "compared": [_compared(other, lang) for other in case.records],
+        "environment": [
+            (printable_line(key), printable_line(value, 60))
+            for key, value in sorted(run.environment.items(), key=str)
+        ],
+    }
+
+
+def _sum_traffic(given: Iterable[ClientShare]) -> tuple[float, float]:
+    """Return the seconds and the bytes of clients."""
+    each = [(client.seconds, client.up + client.down) for client in given]
+    return math.fsum(one for one, _ in each), math.fsum(other for _, other in each)
+
+
+def _compared(run: Run, lang: str) -> dict[str, str]:
+    """Return the row of a record in the table of ways of learning."""
+    # a dash where nothing of the base model is trained, despite the config
+    tune = "\u2013" if run.method in UNTUNED else display_name(run.config.get("tune"), lang)
+    return {"method": run.method, "tune": tune, **_accuracy(run, lang)}
+
+
+def _accuracy(run: Run, lang: str) -> dict[str, Any]:
+    if not run.states and not run.finished:
+        return {"accuracy": None, "between": None}
+    low, high, _ = measures.accuracy_interval(run)
+    return {"accuracy": measures.accuracy(run), "between": locale.percent_range(low, high, lang)}

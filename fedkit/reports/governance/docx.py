@@ -18,8 +18,8 @@ from docx.oxml.ns import qn
 from docx.shared import Cm, Pt, RGBColor
 
 from fedkit.reports.brief.text_metrics import text_width
-from fedkit.reports.governance import document as blocks
-from fedkit.reports.governance.document import Block, Document, Table, split_blanks, visible_text
+from fedkit.reports.governance import markdown as blocks
+from fedkit.reports.governance.markdown import Block, Document, Table, split_blanks, visible_text
 
 LATIN, MONO = "Calibri", "Consolas"
 EAST_ASIAN = {"en": "Yu Gothic", "ja": "游ゴシック"}

@@ -12,11 +12,9 @@ from pathlib import Path
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import write_file
 from fedkit.core.record import Run
-from fedkit.reports.governance.case import make_case
-from fedkit.reports.governance.document import Document
+from fedkit.reports.governance.case import document_values, make_case
 from fedkit.reports.governance.docx import to_docx
-from fedkit.reports.governance.markdown import fill_template, make_environment
-from fedkit.reports.governance.values import document_values
+from fedkit.reports.governance.markdown import Document, fill_template, make_environment
 
 SUMS = "SHA256SUMS"  # in the form that `sha256sum --check` reads
 DOCUMENTS = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import read_packaged_words
+from fedkit.core.formatting import printable_line
 from fedkit.core.locale import LANGS
 
 STRINGS = {lang: read_packaged_words("fedkit.reports.text", f"brief_{lang}.toml") for lang in LANGS}
@@ -15,7 +16,8 @@ UI = tuple(key.removeprefix("ui.") for key in STRINGS["en"] if key.startswith("u
 def require_language(lang: str) -> str:
     """Return `lang`. Raises FedkitError for a language without words."""
     if lang not in STRINGS:
-        raise FedkitError(f"lang {lang!r} is not known; choose one of: {', '.join(STRINGS)}")
+        said = printable_line(lang)
+        raise FedkitError(f"lang {said!r} is not known; choose one of: {', '.join(STRINGS)}")
     return lang
 
 

@@ -17,11 +17,11 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.record import ClientRecord, RoundRecord, Run
 from fedkit.core.stats import wilson_interval
 from fedkit.reports.brief.brief import CONDITIONS, GO, NO_GO
-from fedkit.reports.brief.decide import decide
 from fedkit.reports.brief.promise import left_lines, meets_need, privacy_lines, stayed_lines
 from fedkit.reports.brief.returns import Assumed, Assumptions
 from fedkit.reports.brief.rules import RULES, examples_to_show_gain
 from fedkit.reports.text.brief import brief_text
+from fedkit.reports.write_brief import decide
 from fedkit.results.privacy_promise import Promise
 from fedkit.results.verdict import WANTED, judge_best
 
@@ -591,7 +591,7 @@ def test_numbers_are_json():
 
 
 needs_slides = pytest.mark.skipif(
-    importlib.util.find_spec("fedkit.reports.brief.slides.deck") is None,
+    importlib.util.find_spec("fedkit.reports.brief.slides") is None,
     reason="the slides are not there yet",
 )
 

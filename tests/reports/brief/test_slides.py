@@ -18,12 +18,12 @@ from pptx.oxml.ns import qn
 from pptx.util import Emu
 
 from fedkit.core.errors import FedkitError
+from fedkit.reports.brief import slide_boxes as boxes
+from fedkit.reports.brief import slide_charts as charts
 from fedkit.reports.brief import text_metrics
 from fedkit.reports.brief.brief import Swing
-from fedkit.reports.brief.slides import boxes, charts
-from fedkit.reports.brief.slides import chart_xml as parts
-from fedkit.reports.brief.slides.boxes import INSET, LEAD, fit_text
-from fedkit.reports.brief.slides.deck import write_slides
+from fedkit.reports.brief.slide_boxes import INSET, LEAD, fit_text
+from fedkit.reports.brief.slides import write_slides
 
 
 @pytest.fixture(scope="module", params=SAMPLES)
@@ -110,12 +110,12 @@ def test_axes_of_money_count_in_what_the_language_counts_in(tmp_path):
     assert (
         swing.plots[0].series[0].values[-1] == -485 and curve.plots[0].series[0].values[0] == -420
     )
-    assert parts.money_format([9e6], 5e5, "JPY", "en") == (
+    assert charts.money_format([9e6], 5e5, "JPY", "en") == (
         1.0,
         "#,##0.0,,;\u2212#,##0.0,,;0",
         "¥ million",
     )
-    assert parts.money_format([900], 200, "EUR", "en") == (1.0, "#,##0;\u2212#,##0;0", "€")
+    assert charts.money_format([900], 200, "EUR", "en") == (1.0, "#,##0;\u2212#,##0;0", "€")
 
 
 def test_zero_net_and_the_month_of_pay_back_are_marked(tmp_path):
@@ -131,11 +131,9 @@ def test_zero_net_and_the_month_of_pay_back_are_marked(tmp_path):
 
 
 def test_a_scale_has_whole_steps_and_zero():
-    assert parts.axis_scale(1.0, 9.0) == (0.0, 10.0, 2.0) and parts.axis_scale(-120.0, 40.0, 8) == (
-        -120.0,
-        40.0,
-        20.0,
-    )
+    assert charts.axis_scale(1.0, 9.0) == (0.0, 10.0, 2.0) and charts.axis_scale(
+        -120.0, 40.0, 8
+    ) == (-120.0, 40.0, 20.0)
     low, high, _ = charts.tornado_axis_scale([Swing("a", "12,000", "48,000", 0.1, 3.0)], 2.0, 280)
     assert low < 0 and high > 3.0
 

@@ -17,8 +17,15 @@ from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import read_packaged_text, read_packaged_words
 from fedkit.core.record import ClientRecord, RoundRecord, Run
-from fedkit.reports.governance.case import applicable_risks, check_risks, make_case
-from fedkit.reports.governance.document import (
+from fedkit.reports.governance.case import (
+    applicable_risks,
+    check_risks,
+    document_values,
+    make_case,
+    name_risks,
+)
+from fedkit.reports.governance.docx import WIDE, column_widths, to_docx
+from fedkit.reports.governance.markdown import (
     BLANK,
     Bullets,
     Document,
@@ -26,13 +33,12 @@ from fedkit.reports.governance.document import (
     Note,
     Table,
     Title,
+    fill_template,
+    make_environment,
     read_markdown,
     visible_text,
 )
-from fedkit.reports.governance.docx import WIDE, column_widths, to_docx
-from fedkit.reports.governance.markdown import fill_template, make_environment
 from fedkit.reports.governance.pack import DOCUMENTS, make_documents, write_pack
-from fedkit.reports.governance.values import document_values, name_risks
 
 LANGS = ("en", "ja")
 TEMPLATES = (*DOCUMENTS, "README", "common", "risks")

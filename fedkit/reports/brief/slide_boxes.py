@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from pptx.dml.color import RGBColor
+from pptx.enum.text import MSO_ANCHOR, MSO_AUTO_SIZE
+from pptx.oxml.ns import qn
+from pptx.util import Inches, Pt
+
 from fedkit.reports.brief import text_metrics
 from fedkit.reports.brief.pictures import DARK
-from fedkit.reports.brief.slides.chart_xml import set_typefaces
 from fedkit.reports.brief.text_metrics import slide_text
 
+LATIN, EAST = "Arial", "Yu Gothic"  # on Windows and with Office for Mac
 LEAD, INSET = 1.22, 0.06  # line height in sizes; inches between a box and its text
 INK, MUTED, BAND = "222222", "595959", "f4f4f4"
 HANG = 1.25  # sizes by which a list's lines are moved in
@@ -35,9 +40,6 @@ def add_text(
     marks: what list items begin with: "•", "1" (numbers), or " " (a sign in their text); "": no
     list.
     """
-    from pptx.enum.text import MSO_AUTO_SIZE
-    from pptx.util import Inches, Pt
-
     lines = [line for line in map(slide_text, lines) if line]
     if not lines:
         return
@@ -52,14 +54,13 @@ def add_text(
     gap = max(roomy, default=gap)
     frame = slide.shapes.add_textbox(*to_emu(x, y, wide, tall)).text_frame
     frame.word_wrap, frame.auto_size = True, MSO_AUTO_SIZE.NONE
-    frame.margin_left = frame.margin_right = frame.margin_top = frame.margin_bottom = Inches(INSET)
+    set_margins(frame, INSET)
     for i, line in enumerate(shown):
         paragraph = frame.paragraphs[0] if i == 0 else frame.add_paragraph()
         paragraph.line_spacing, paragraph.space_after = Pt(size * LEAD), Pt(size * gap)
         if marks:
-            _format_list_item(
-                paragraph, hang * size, "" if line.startswith("… +") else marks.strip()
-            )
+            mark = "" if line.startswith("… +") else marks.strip()
+            _format_list_item(paragraph, hang * size, mark)
         sign = line[:1] if line[:1] in SIGNS else ""
         if sign:
             add_run(paragraph, f"{sign} ", size, SIGNS[sign], True)
@@ -89,11 +90,9 @@ def fit_text(
         if _text_inches(short, wide, size, bold, gap) <= tall:
             return size, short
     room = max(1, int(tall * 72 / (size * (LEAD + gap))))
-    return size, (
-        short
-        if len(short) <= room
-        else [*short[: room - 1], text_metrics.more_mark(len(short) - room + 1)]
-    )
+    if len(short) > room:
+        short = [*short[: room - 1], text_metrics.more_mark(len(short) - room + 1)]
+    return size, short
 
 
 def common_sizes(
@@ -114,15 +113,24 @@ def common_sizes(
     return min(found, default=sizes[0]), sizes[1]
 
 
-def add_run(paragraph, line: str, size: float, colour: str = INK, bold: bool = False) -> None:
-    """Add one run of text in typefaces of Windows and Mac, Latin and East Asian."""
-    from pptx.util import Pt
-
+def add_run(
+    paragraph, line: str, size: float, colour: str | None = INK, bold: bool = False
+) -> None:
+    """Add one run of text in typefaces of Windows and Mac; without a colour in its box's own."""
     run = paragraph.add_run()
     run.text = line
     run.font.size, run.font.bold = Pt(size), bold
-    run.font.color.rgb = rgb(colour)
+    if colour:
+        run.font.color.rgb = rgb(colour)
     set_typefaces(run._r.get_or_add_rPr())
+
+
+def set_typefaces(properties) -> None:
+    """Set the Latin and the East Asian typeface of a run's or a chart's text properties."""
+    for tag, name in (("a:latin", LATIN), ("a:ea", EAST)):
+        for old in properties.findall(qn(tag)):
+            properties.remove(old)
+        properties.append(properties.makeelement(qn(tag), {"typeface": name}))
 
 
 def add_table(
@@ -139,9 +147,6 @@ def add_table(
 
     Returns its height in inches.
     """
-    from pptx.enum.text import MSO_ANCHOR, MSO_AUTO_SIZE
-    from pptx.util import Inches, Pt
-
     rows = [[slide_text(cell) for cell in row] for row in rows]
     if not rows:
         return 0.0
@@ -161,68 +166,51 @@ def add_table(
             cell.fill.fore_color.rgb = rgb("dcdcdc" if first else BAND if number % 2 else "ffffff")
             cell.text_frame.word_wrap, cell.text_frame.auto_size = True, MSO_AUTO_SIZE.NONE
             cell.text_frame.paragraphs[0].line_spacing = Pt(size * LEAD)
-            add_run(
-                cell.text_frame.paragraphs[0],
-                words,
-                size,
-                bold=first or (i == 1 and len(shares) == 3),
-            )
+            bold = first or (i == 1 and len(shares) == 3)
+            add_run(cell.text_frame.paragraphs[0], words, size, bold=bold)
     return sum(heights)
 
 
-def add_rectangle(slide, x: float, y: float, wide: float, tall: float, colour: str) -> None:
-    """Add a coloured rectangle without a frame and without a shadow."""
-    from pptx.enum.shapes import MSO_SHAPE
-
-    shape = slide.shapes.add_shape(MSO_SHAPE.RECTANGLE, *to_emu(x, y, wide, tall))
-    remove_style(shape)
+def add_shape(slide, kind, box: Sequence[float], colour: str):
+    """Add a coloured shape without a frame and without the theme's style, which adds a shadow."""
+    shape = slide.shapes.add_shape(kind, *to_emu(*box))
+    for style in shape._element.findall(qn("p:style")):
+        shape._element.remove(style)
     shape.fill.solid()
     shape.fill.fore_color.rgb = rgb(colour)
     shape.line.fill.background()
+    return shape
 
 
-def remove_style(shape) -> None:
-    """Remove the theme's style, which adds a shadow."""
-    from pptx.oxml.ns import qn
-
-    for style in shape._element.findall(qn("p:style")):
-        shape._element.remove(style)
+def set_margins(frame, inches: float) -> None:
+    frame.margin_left = frame.margin_right = Inches(inches)
+    frame.margin_top = frame.margin_bottom = Inches(inches)
 
 
 def rgb(colour: str):
-    from pptx.dml.color import RGBColor
-
     return RGBColor.from_string(colour.lstrip("#").upper())
 
 
 def to_emu(x: float, y: float, wide: float, tall: float) -> tuple[int, int, int, int]:
     """Convert inches to EMU."""
-    from pptx.util import Inches
-
     return Inches(x), Inches(y), Inches(wide), Inches(tall)
 
 
 def _format_list_item(paragraph, hang: float, mark: str) -> None:
     """Indent a paragraph by `hang` points behind its mark: "•", "1" for a number, "" for none."""
-    from pptx.util import Pt
-
     properties, room = paragraph._p.get_or_add_pPr(), Pt(hang)
     properties.set("marL", str(room))
     properties.set("indent", str(-room))
-    kinds = {
-        "•": ("a:buChar", {"char": "•"}),
-        "1": ("a:buAutoNum", {"type": "arabicPeriod"}),
-        "": ("a:buNone", {}),
+    tags = {
+        "•": {
+            "a:buFont": {"typeface": "Arial"},
+            "a:buChar": {"char": "•"},
+        },  # Japanese dots are wide
+        "1": {"a:buAutoNum": {"type": "arabicPeriod"}},
+        "": {"a:buNone": {}},
     }
-    if mark == "•":  # a typeface for it, or Japanese ones draw a wide dot
-        _add(properties, "a:buFont", {"typeface": "Arial"})
-    _add(properties, *kinds[mark])
-
-
-def _add(properties, tag: str, values: dict[str, str]) -> None:
-    from pptx.oxml.ns import qn
-
-    properties.append(properties.makeelement(qn(tag), values))
+    for tag, values in tags[mark].items():
+        properties.append(properties.makeelement(qn(tag), values))
 
 
 def _text_inches(lines: Sequence[str], wide: float, size: float, bold: bool, gap: float) -> float:
@@ -234,10 +222,7 @@ def _text_inches(lines: Sequence[str], wide: float, size: float, bold: bool, gap
 
 
 def _line_points(line: str, wide: float) -> float:
-    """Return the points for a line; mixed Japanese and Latin text gets fewer.
-
-    Some programs put a little space between Japanese and Latin letters.
-    """
+    """Return the points for a line; some programs put space between Japanese and Latin."""
     broad = sum(text_metrics.char_width(c) == 1.0 for c in line)
     return 72 * wide * (0.95 if 0 < broad < len(line) else 1.0)
 
@@ -247,7 +232,7 @@ def _cut_line(line: str, wide: float, size: float, most: int, bold: bool = False
     room = _line_points(line, wide)
     if len(text_metrics.wrap_lines(line, room, size, bold)) <= most:
         return line
-    return "".join(_join_lines(text_metrics.cut_lines(line, room - size, size, most, bold)))
+    return _join_lines(text_metrics.cut_lines(line, room - size, size, most, bold))
 
 
 def fit_table(
@@ -292,14 +277,10 @@ def _broad(words: str) -> bool:
     return any(text_metrics.char_width(c) == 1.0 for c in words)
 
 
-def _join_lines(lines: Sequence[str]) -> list[str]:
-    """Join lines as one text again: with a space after a line that ends with an ASCII word."""
-    return [
-        line
-        + (
-            " "
-            if i < len(lines) - 1 and line and line[-1].isascii() and lines[i + 1][:1].isascii()
-            else ""
-        )
-        for i, line in enumerate(lines)
-    ]
+def _join_lines(lines: Sequence[str]) -> str:
+    """Join lines as one text again: with a space between an ASCII word and another."""
+    text = ""
+    for line in lines:
+        text += " " if text[-1:].isascii() and text and line[:1].isascii() else ""
+        text += line
+    return text
