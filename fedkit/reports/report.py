@@ -194,15 +194,10 @@ def _environment(main: Run) -> list[tuple[str, str]]:
 # ---- the top of the page: question, tiles and figures
 
 
-def split_answer(sentence: str) -> tuple[str, str, str]:
-    """Split a verdict into the words before, in and after its last brackets, which hold the
-    interval.
-    """
-    match = re.fullmatch(r"(.*)( \([^()]*\))([^()]*)", sentence)
-    if match is None:
-        return sentence, "", ""
-    before, inside, after = match.groups()
-    return (before, inside + after, "") if after == "." else (before, inside, after)
+def split_answer(sentence: str) -> list[str]:
+    """Split a verdict into its words and, at odd places, its brackets, which hold the intervals."""
+    pieces = re.split(r"( \([^()]*\))", sentence)
+    return [*pieces[:-2], pieces[-2] + "."] if pieces[-1] == "." else pieces
 
 
 def label_figures(run: Run) -> list[go.Figure]:

@@ -141,11 +141,13 @@ def test_tiles_by_hand():
         "\u03b5 8",
         "per example, \u03b4 1e-5; trusted: nobody: all noise at home",
     )
-    assert split_answer("Yes: +1.0 points (95 % interval 0 to 2), so.") == (
+    assert split_answer("Yes: +1.0 points (95 % interval 0 to 2), so (n).") == [
         "Yes: +1.0 points",
         " (95 % interval 0 to 2)",
-        ", so.",
-    )
+        ", so",
+        " (n).",
+    ]
+    assert split_answer("It did not help.") == ["It did not help."]
 
 
 @pytest.mark.slow
