@@ -36,6 +36,7 @@ TYPED = (
     "results",
 )  # may only grow
 LARGEST = 0.20  # share of the package's lines that one folder may hold
+MOST_LINES, MOST_MODULES = 40_500, 235  # may only fall, but for what a feature needs
 
 
 def module_of(path: Path) -> str:
@@ -173,6 +174,13 @@ def test_no_folder_holds_more_than_a_fifth():
     largest = max(lines, key=lines.__getitem__)
     assert lines[largest] <= LARGEST * sum(lines.values()), (
         f"fedkit/{largest} is too large: split it"
+    )
+
+
+def test_the_package_stays_small():
+    lines = sum(path.read_text(encoding="utf-8").count("\n") for path in FILES.values())
+    assert lines <= MOST_LINES and len(FILES) <= MOST_MODULES, (
+        f"{lines} lines in {len(FILES)} modules: say once what is said twice, or words in TOML"
     )
 
 
