@@ -22,7 +22,7 @@ from dp_accounting.pld import PLDAccountant
 
 from fedkit.experiments.runner import run
 from fedkit.federated.local import dp_sgd
-from fedkit.federated.rounds import client_dp, head_start, private_statistics, secure_sum
+from fedkit.federated.rounds import client_dp, exchange, head_start, private_statistics, secure_sum
 from fedkit.federated.rounds.head_start import privacy_budget
 from fedkit.privacy.mechanisms import make_privacy
 
@@ -118,7 +118,7 @@ def spy(monkeypatch) -> Spy:
     for module in (dp_sgd, client_dp, private_statistics, secure_sum):
         watch(module, "add_discrete_noise", module.add_discrete_noise, 1)
     watch(secure_sum, "discrete_gaussian", secure_sum.discrete_gaussian, 0)
-    for module in (secure_sum, head_start):
+    for module in (exchange, head_start):
         monkeypatch.setattr(module, "SecureSum", Watched)
     return spy
 
