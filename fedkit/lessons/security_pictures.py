@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from jinja2 import Environment, StrictUndefined
 
 from fedkit.audit.canary import AuditResult
 from fedkit.core import formatting
-from fedkit.core.files import read_packaged_text
 from fedkit.core.formatting import figure_text
 from fedkit.lessons.security import (
     LISTED,
@@ -24,11 +22,10 @@ from fedkit.lessons.security import (
     EncryptedUpdate,
     SchemeCost,
 )
-from fedkit.plots import charts
+from fedkit.plots import charts, panel
 from fedkit.plots.labels import Label, label_lines
 from fedkit.plots.theme import (
     BLUE,
-    FONT,
     GREY,
     GRID,
     INK,
@@ -69,14 +66,11 @@ def recovered_text(original: str, recovered: Mapping[str, str]) -> str:
         marked = match_words(original, text)
         share = sum(found for _, found in marked) / max(1, len(marked))
         rows.append((name, marked, formatting.percent(share, 0)))
-    return _render_table("reading.html.j2", rows)
+    return _render_table("reading", rows)
 
 
 def _render_table(name: str, rows: Sequence[Sequence[Any]]) -> str:
-    engine = Environment(autoescape=True, undefined=StrictUndefined)
-    template = engine.from_string(read_packaged_text("fedkit.lessons", f"templates/{name}"))
-    look = {"size": SIZE, "font": FONT, "ink": INK, "muted": MUTED, "grid": GRID, "leak": LEAK}
-    return template.render(rows=rows, **look)
+    return panel.render("fedkit.lessons", name, rows=rows, grid=GRID, leak=LEAK)
 
 
 def leak_heatmap(
@@ -247,4 +241,4 @@ def scheme_table(found: Sequence[SchemeCost]) -> str:
         told = (one.scheme, scheme.trusted, scheme.server_sees, scheme.model_reveals)
         right, took = formatting.percent(one.accuracy), formatting.seconds(one.seconds)
         rows.append((*told, right, "-" if one.scheme.startswith("all in") else sent, took))
-    return _render_table("schemes.html.j2", rows)
+    return _render_table("schemes", rows)
