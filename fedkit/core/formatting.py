@@ -29,8 +29,9 @@ def percent_range(low: float, high: float) -> str:
 
 
 def points(difference: float) -> str:
-    """Return a difference of shares in percentage points: 0.153 -> '+15.3'."""
-    return f"{100 * difference:+.1f}"
+    """Return a difference of shares in percentage points: 0.153 -> '+15.3', -1e-17 -> '0.0'."""
+    text = f"{100 * difference:+.1f}"
+    return "0.0" if text[1:] == "0.0" else text
 
 
 def megabytes(mb: float) -> str:
