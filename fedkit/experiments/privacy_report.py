@@ -27,6 +27,7 @@ from fedkit.wire.secure_aggregation.registry import Masks
 TABLE = "fedkit.experiments", "privacy_statements.toml"
 # what the record lets stand and keeps out
 PUBLIC = tuple(said(*TABLE, dict.fromkeys(("public", "public_test", "not_in_record"), True)))
+LEFT_OUT = re.compile(r"^(client .* left out: too few training examples) \(\d+\)$", re.DOTALL)
 QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
@@ -130,12 +131,14 @@ def privacy_statements(record: Run, budget: Budget) -> list[str]:
 def public_data(data: dict[str, Any], from_texts: Iterable[str]) -> dict[str, Any]:
     """Return the record's `data` block without counts of labels and without notes that count rows.
 
-    from_texts: the notes that depend on the clients' texts and labels.
+    from_texts: the notes that depend on the clients' texts and labels. Of a client that is left out
+    it is said that it has too few examples, not how many.
     """
     counting = {note for note in from_texts if re.search(r"\d", QUOTED.sub("", note))}
+    kept = (note for note in data["notes"] if note not in counting)
     return data | {
         "clients": [{"id": c["id"], "train": c["train"]} for c in data["clients"]],
-        "notes": [note for note in data["notes"] if note not in counting],
+        "notes": [LEFT_OUT.sub(r"\1", note) for note in kept],
     }
 
 

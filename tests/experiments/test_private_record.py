@@ -270,6 +270,23 @@ def test_notes_are_kept_where_a_number_only_stands_in_a_name():
     assert kept == ["label column: guessed 'level 2'", "4 clients"]
 
 
+def test_how_few_examples_a_client_has_that_is_left_out_is_not_in_the_record(tiny_config, tmp_path):
+    with Path(tiny_config().data, "train.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    few = [row for row in rows if row["site"] != "site-0"] + rows[:1]
+    few[-1]["site"] = "tiny (5)"
+    with (tmp_path / "train.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(few[0]))
+        writer.writeheader()
+        writer.writerows(few)
+    shutil.copy(Path(tiny_config().data, "test.csv"), tmp_path)
+    config = tiny_config(data=str(tmp_path), privacy="example:eps=8", tune="head")
+    told = [note for note in prepare(config).notes if "left out" in note]
+    kept = [note for note in describe_data(prepare(config))["notes"] if "left out" in note]
+    assert told == ["client 'tiny (5)' left out: too few training examples (1)"]
+    assert kept == ["client 'tiny (5)' left out: too few training examples"]
+
+
 @pytest.mark.parametrize(
     ("more", "why"),
     [
