@@ -50,13 +50,15 @@ def left_lines(run: Run, lang: str) -> tuple[str, ...]:
     p, tune = weakest_promise([run]), spec_name(run.config.get("tune"))
     kind = "adapter" if tune in ADAPTERS else tune if tune in ("head", "full") else "part"
     wire = printable_line(run.config.get("wire") or "none", 40)
+    sent = [c.uplink_bytes for c in (run.start.clients if run.start else ()) if c.uplink_bytes]
+    before = math.fsum(sent) / max(len(measures.clients(run)), 1)
+    rest = measures.mb_per_client(run, "uplink") * measures.MB - before
     values = {
         "what": brief_text(f"left.what_{kind}", lang, tune=printable_line(tune, 20)),
         "numbers": locale.number(measures.as_number(run.model.get("trainable")), lang),
         "rounds": locale.number(len(run.rounds), lang),
-        "size": locale.data_size(measures.mb_per_client(run, "uplink") * measures.MB, lang),
+        "size": locale.data_size(rest, lang),
     }
-    sent = [c.uplink_bytes for c in (run.start.clients if run.start else ()) if c.uplink_bytes]
     start = locale.data_size(math.fsum(sent) / max(len(sent), 1), lang)
     statistics = "left.noisy_statistics" if p.alone else "left.statistics"
     told = {
