@@ -50,16 +50,13 @@ def showcase_command(port: int = 8866, lang: str = "en", no_browser: bool = Fals
 
 def serve(port: int, lang: str, browser: bool) -> int:
     """Serve until Ctrl-C or until the server ends; return its exit code. Raises FedkitError."""
-    from fedkit.showcase.records import LANG
-
     check_arguments(port, lang)
     # ending this process, or closing its terminal, ends the server as Ctrl-C does
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.default_int_handler)
     token = secrets.token_urlsafe(24)
-    # no download from a hub; the token in the environment, so that no list of processes shows it
-    values = {**os.environ, "JUPYTER_TOKEN": token, LANG: lang, "HF_HUB_OFFLINE": "1"}
+    values = server_environment(token, lang)
     process = subprocess.Popen(
         server_command(port), cwd=NOTEBOOKS, env=values, start_new_session=True
     )
@@ -105,6 +102,13 @@ def server_command(port: int) -> list[str]:
     given = [f"--Voila.{name}={value}" for name, value in settings.items()]
     voila = [sys.executable, "-m", "voila", NOTEBOOK.name, "--no-browser"]
     return [*voila, f"--port={port}", *given]
+
+
+def server_environment(token: str, lang: str) -> dict[str, str]:
+    """Return the server's environment: no list of processes shows the token; no hub is asked."""
+    from fedkit.showcase.records import LANG
+
+    return {**os.environ, "JUPYTER_TOKEN": token, LANG: lang, "HF_HUB_OFFLINE": "1"}
 
 
 def write_redirect(folder: Path, address: str) -> Path:
