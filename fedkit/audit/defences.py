@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fedkit.core.config import RunConfig
-from fedkit.core.files import read_packaged_text
+from fedkit.core.files import read_packaged_table
 from fedkit.core.tensors import Params
 from fedkit.data.corpus import Examples
 from fedkit.federated.local.dp_sgd import clipped_sum, unflatten_params
@@ -149,5 +148,5 @@ def _flatten(params: Params) -> Tensor:
     return torch.cat([t.flatten() for t in params.values()])
 
 
-WORDS = tomllib.loads(read_packaged_text("fedkit.audit", "attack.toml"))
+WORDS = read_packaged_table("fedkit.audit", "attack.toml")
 DEFENCES = {name: Defence(**values) for name, values in WORDS["defences"].items()}

@@ -9,7 +9,6 @@ import re
 import shutil
 import signal
 import sys
-import tomllib
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,11 +17,11 @@ from typing import Any
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import Cancelled, FedkitError
-from fedkit.core.files import nan_to_none, read_packaged_text
+from fedkit.core.files import nan_to_none, read_packaged_table
 from fedkit.core.memory import is_out_of_memory
 from fedkit.core.progress import Progress
 
-TEXT = tomllib.loads(read_packaged_text("fedkit.cli", "text.toml"))
+TEXT = read_packaged_table("fedkit.cli", "text.toml")
 USER_ERROR, STOPPED = 2, 130
 # control characters, those that turn the direction of writing, and unpaired surrogates
 STEERING = re.compile(

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from fedkit.core.files import REPOSITORY, file_sha256, read_packaged_text
+from fedkit.core.files import REPOSITORY, file_sha256, read_packaged_table
 from fedkit.models.base import MODELS
 
 ROOT = REPOSITORY
@@ -30,7 +30,7 @@ BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}  # x86, x86, Arm, Ar
 WIDGET_PACKAGES = ("ipywidgets", "anywidget", "jupyterlab")
 # the browser part of a widget
 WIDGET_EXTENSIONS = ("@jupyter-widgets/jupyterlab-manager", "anywidget")
-MEND: dict[str, str] = tomllib.loads(read_packaged_text("fedkit.cli", "doctor.toml"))
+MEND: dict[str, str] = read_packaged_table("fedkit.cli", "doctor.toml")
 
 
 @dataclass(frozen=True)

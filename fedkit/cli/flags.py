@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import tomllib
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -20,10 +19,10 @@ from typer.core import TyperCommand
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import Cancelled, FedkitError
-from fedkit.core.files import make_folder, read_packaged_text
+from fedkit.core.files import make_folder, read_packaged_table
 
 DEFAULTS = RunConfig()
-WORDS = tomllib.loads(read_packaged_text("fedkit.cli", "help.toml"))
+WORDS = read_packaged_table("fedkit.cli", "help.toml")
 GROUPS: dict[str, str] = WORDS["groups"]
 
 

@@ -276,6 +276,11 @@ def read_packaged_text(package: str, name: str) -> str:
     return importlib.resources.files(package).joinpath(name).read_text(encoding="utf-8")
 
 
+def read_packaged_table(package: str, name: str) -> dict[str, Any]:
+    """Return a TOML file inside a package: words, rules, controls."""
+    return tomllib.loads(read_packaged_text(package, name))
+
+
 def read_packaged_words(package: str, name: str) -> dict[str, str]:
     """Return {key: text} of a TOML file inside a package: everything it says in one language."""
-    return tomllib.loads(read_packaged_text(package, name))
+    return read_packaged_table(package, name)

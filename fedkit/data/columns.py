@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import read_packaged_text
+from fedkit.core.files import read_packaged_table
 from fedkit.core.formatting import quote, quoted_list
 from fedkit.data.limits import clean_name
 
 # role -> headings by which its column is found, best first
-NAMES: dict[str, list[str]] = tomllib.loads(read_packaged_text("fedkit.data", "column_names.toml"))
+NAMES: dict[str, list[str]] = read_packaged_table("fedkit.data", "column_names.toml")
 _BRACKETS = re.compile(r"[(\[【〔<].*?[)\]】〕>]")
 
 

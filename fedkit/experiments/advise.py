@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
@@ -20,7 +19,7 @@ import numpy as np
 from fedkit.core.commands import command_line
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import read_packaged_text
+from fedkit.core.files import read_packaged_table
 from fedkit.core.formatting import seconds
 from fedkit.federated.cost_model import CostModel, memory_shortage, message_bytes
 from fedkit.federated.methods import methods_of
@@ -30,7 +29,7 @@ from fedkit.network.profiles import parse_device
 
 WITHIN = 1.0  # points of accuracy: smaller differences on the board are not told apart
 BOARD = "banking77, 10 sites x 200 texts, three seeds"
-_TABLES = tomllib.loads(read_packaged_text("fedkit.experiments", "advise.toml"))
+_TABLES = read_packaged_table("fedkit.experiments", "advise.toml")
 # accuracy in % on BOARD without a wire; None: not measured, counted as LoRA r=8
 TUNES: dict[str, float | None] = {name: known or None for name, known in _TABLES["tunes"].items()}
 # points against 'none' on BOARD, measured with LoRA r=8 and taken for all

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
@@ -16,7 +15,7 @@ from packaging.version import Version
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import read_packaged_text
+from fedkit.core.files import read_packaged_table
 from fedkit.data.corpus import ClientData
 from fedkit.federated.aggregation.lora_pairs import LORA_B
 from fedkit.federated.cost_model import CostModel, memory_shortage
@@ -54,7 +53,7 @@ def said(package: str, table: str, there: Mapping[str, bool], **words: Any) -> I
 
     A row is a sentence, or what does not go together, why, and how to mend it.
     """
-    rows: dict[str, Any] = tomllib.loads(read_packaged_text(package, table))
+    rows: dict[str, Any] = read_packaged_table(package, table)
     for name, is_there in there.items():
         if is_there:
             row = rows[name]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,7 +19,7 @@ from fedkit.audit.games import private_head, training_plan
 from fedkit.audit.leak import LEAKS, LeakSetup, attack_defence, setup_for_defence
 from fedkit.audit.threat_model import AttackGuess, ObservedUpdate, attack_score, strip_special
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import read_packaged_text
+from fedkit.core.files import read_packaged_table
 from fedkit.core.record import Run
 from fedkit.core.tensors import Params
 from fedkit.data.corpus import Examples
@@ -285,7 +284,7 @@ class ProtectionScheme:
 
 SCHEMES = {
     name: ProtectionScheme(**answers)
-    for name, answers in tomllib.loads(read_packaged_text("fedkit.lessons", "schemes.toml")).items()
+    for name, answers in read_packaged_table("fedkit.lessons", "schemes.toml").items()
 }
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import read_packaged_text
+from fedkit.core.files import read_packaged_table
 from fedkit.core.formatting import percent, quote
 
 SPEED_UNITS = {"kbps": 1e3, "mbps": 1e6, "gbps": 1e9}
@@ -69,7 +68,7 @@ class Device:
     basis: str  # where the numbers come from
 
 
-_PROFILES = tomllib.loads(read_packaged_text("fedkit.network", "profiles.toml"))
+_PROFILES = read_packaged_table("fedkit.network", "profiles.toml")
 LINKS = {name: Link(**values) for name, values in _PROFILES["links"].items()}
 DEVICES = {
     name: Device(**{"memory": None, **values}) for name, values in _PROFILES["devices"].items()

@@ -5,7 +5,6 @@ Importing this module needs no widgets; ipywidgets is imported where a control i
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import plotly.graph_objects as go
 
-from fedkit.core.files import read_packaged_text
 from fedkit.core.formatting import figure_text, printable_line
 from fedkit.plots.theme import FONT, INK, MUTED, SIZE, font
 
@@ -258,11 +256,6 @@ def render(package: str, template: str, /, **values: Any) -> str:
 def macros(package: str, template: str) -> Any:
     """Return the macros of a template as functions that return escaped HTML."""
     return templates(package).get_template(f"{template}.html.j2").module
-
-
-def table(package: str, name: str) -> dict[str, Any]:
-    """Return a TOML table of a package, such as its controls with their words."""
-    return tomllib.loads(read_packaged_text(package, f"{name}.toml"))
 
 
 @lru_cache(maxsize=4)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fedkit.core.files import read_packaged_words
+from fedkit.core.files import read_packaged_table
 from fedkit.core.formatting import count_noun
 from fedkit.data.cleaning import TEST_SHARE
 from fedkit.data.load import RawTable
@@ -23,7 +23,7 @@ LEVELS = ("note", "care", "stop")
 MOST_ROWS = 1_000  # row numbers that a finding keeps
 MOST_EXAMPLES = 5
 WIDTH = 80  # characters of an example
-WORDS: dict[str, Any] = dict(read_packaged_words("fedkit.quality", "findings.toml"))
+WORDS: dict[str, Any] = read_packaged_table("fedkit.quality", "findings.toml")
 _END = " .,;:!?。、．，！？…"
 _VERBS = {
     "are": "is",

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from fedkit.core.files import read_packaged_text
+from fedkit.core.files import read_packaged_table, read_packaged_text
 
 LONGEST = 100_000  # characters of a text that are looked at
 BEFORE = 24  # characters before a match in which words are looked for
@@ -136,7 +135,7 @@ def _read_word_lists() -> dict[str, frozenset[str]]:
 
 _LISTS = _read_word_lists()
 _SURNAMES, _GIVEN_ENDS = _LISTS["surnames"], _LISTS["given_end"]
-_SPEC: dict[str, Any] = tomllib.loads(read_packaged_text("fedkit.quality", "personal.toml"))
+_SPEC: dict[str, Any] = read_packaged_table("fedkit.quality", "personal.toml")
 _PARTS = _SPEC["parts"] | {"GIVEN_END": "".join(sorted(_GIVEN_ENDS))}
 # kind -> the word put in its place, in English and in Japanese
 MASKS: dict[str, tuple[str, str]] = {kind["name"]: tuple(kind["mask"]) for kind in _SPEC["kinds"]}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedkit.core.commands import quote_command
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import read_packaged_words, write_file, write_json
+from fedkit.core.files import read_packaged_table, write_file, write_json
 from fedkit.core.formatting import count_noun, printable_line, quote
 from fedkit.data.columns import Columns
 from fedkit.data.load import RawTable
@@ -25,7 +25,7 @@ from fedkit.reports.pages import render
 if TYPE_CHECKING:
     from fedkit.quality.report import Quality
 
-WORDS: dict[str, Any] = dict(read_packaged_words("fedkit.reports.text", "check.toml"))
+WORDS: dict[str, Any] = read_packaged_table("fedkit.reports.text", "check.toml")
 LIGHTS, LEVELS, ANSWERS = WORDS["lights"], WORDS["levels"], WORDS["answers"]
 ROWS, NAMES = 6, 12  # row numbers, labels or clients that are named on a line
 PAGE_ROWS, BARS = 12, 30  # row numbers of a finding, labels or clients in a picture of the page

@@ -16,7 +16,7 @@ from plotly.offline import get_plotlyjs
 from fedkit import plots
 from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import read_packaged_words, write_file
+from fedkit.core.files import read_packaged_table, write_file
 from fedkit.core.formatting import count_noun, printable_line
 from fedkit.core.record import Run
 from fedkit.core.templates import read_template
@@ -54,7 +54,7 @@ from fedkit.results.scoreboard import (
 )
 from fedkit.results.verdict import judge_run, measure_name
 
-WORDS: dict[str, Any] = dict(read_packaged_words("fedkit.reports.text", "report.toml"))
+WORDS: dict[str, Any] = read_packaged_table("fedkit.reports.text", "report.toml")
 FEDERATED = method_style("federated").colour
 TALL = 620  # px: a figure from this height on gets the whole width
 MANY = 20  # labels that are named

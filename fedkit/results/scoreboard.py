@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from fedkit.core import formatting
-from fedkit.core.files import read_packaged_words
+from fedkit.core.files import read_packaged_table
 from fedkit.core.formatting import format_table
 from fedkit.core.record import Run
 from fedkit.results import measures
@@ -34,7 +34,7 @@ FRONT = "*"
 INTERVAL = ("95 % low", "95 % high", "interval over")
 OWN_TEXTS = "own daily texts"
 LOAD = "train seconds per client-round (measured)"
-TABLES: dict[str, Any] = dict(read_packaged_words("fedkit.results", "scoreboard.toml"))
+TABLES: dict[str, Any] = read_packaged_table("fedkit.results", "scoreboard.toml")
 COLUMNS, METHOD_COLUMNS = TABLES["runs"], TABLES["methods"]  # name: how a cell is written
 HEADS, KEYS = TABLES["heads"], TABLES["key"]
 PAGE_HEADS = tuple(HEADS["page"])

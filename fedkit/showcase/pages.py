@@ -13,10 +13,10 @@ from functools import partial
 from typing import Any
 
 from fedkit.core import locale
-from fedkit.core.files import read_packaged_words
+from fedkit.core.files import read_packaged_table, read_packaged_words
 from fedkit.core.formatting import printable_line
 from fedkit.core.record import Run
-from fedkit.plots.panel import note, render, table, templates
+from fedkit.plots.panel import note, render, templates
 from fedkit.plots.theme import FONT, GRID, INK, MUTED, PAPER, font
 from fedkit.results import measures
 from fedkit.results.difference import Difference
@@ -31,7 +31,7 @@ TOGETHER, ALONE = method_style("federated").colour, method_style("local").colour
 PAGE_WIDTH = 1250  # px, of a step
 STRINGS = {lang: read_packaged_words(PACKAGE, f"text_{lang}.toml") for lang in locale.LANGS}
 NUMBERS = (locale.number, locale.percent, locale.points, locale.data_size, locale.seconds)
-FIGURES = table(PACKAGE, "figures")
+FIGURES = read_packaged_table(PACKAGE, "figures.toml")
 LETTERS = 16  # px, in the live figures
 
 

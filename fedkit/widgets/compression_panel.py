@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 
 from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import read_packaged_table
 from fedkit.core.formatting import figure_text
 from fedkit.core.tensors import Params
 from fedkit.experiments.job import Job
@@ -27,7 +28,7 @@ from fedkit.results.method_style import method_style
 from fedkit.wire.pipeline import Context, make_wire
 
 LINES = {"10 Mbit/s": "10mbps/40ms", "1 Mbit/s": "1mbps/40ms"}
-CONTROLS = panel.table("fedkit.widgets", "compression")
+CONTROLS = read_packaged_table("fedkit.widgets", "compression.toml")
 LEFT, RIGHT, HEIGHT = [0.0, 0.4], [0.55, 1.0], 330
 CAPTION = (
     "Left: measured length of one update. Right: what the server has received over the rounds,"

@@ -12,6 +12,7 @@ from typing import Any
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import read_packaged_table
 from fedkit.core.formatting import printable_line
 from fedkit.plots import panel
 from fedkit.widgets.data_session import DataSession
@@ -45,7 +46,7 @@ class DataPanel(panel.Panel, DataSession):
 
         self._w, self._updating = w, False
         self._html = panel.macros("fedkit.widgets", "data")
-        vars(self).update(panel.widgets_of(panel.table("fedkit.widgets", "data")))
+        vars(self).update(panel.widgets_of(read_packaged_table("fedkit.widgets", "data.toml")))
         source_row, menus = [self.upload, self.path], [self.encodings, self.sheets, self.header]
         buttons = w.HBox([self.check_button, self.masked, self.clean_button])
         rows = [w.HBox(source_row), w.HBox(menus), self.notes, self.table_view, buttons]

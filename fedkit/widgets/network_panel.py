@@ -9,6 +9,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from fedkit.core import formatting
+from fedkit.core.files import read_packaged_table
 from fedkit.core.record import Run
 from fedkit.network import Timeline, replay
 from fedkit.plots import panel
@@ -19,7 +20,7 @@ RECORDED = "as recorded"
 # {control: {words: argument of `replay`}}; None, which TOML does not know: as in the record
 CHOICES = {
     name: {words: value or None for words, value in options.items()}
-    for name, options in panel.table("fedkit.widgets", "network").items()
+    for name, options in read_packaged_table("fedkit.widgets", "network.toml").items()
 }
 LINES = CHOICES["Lines"]
 HIDDEN_LINE = go.layout.Shape(

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import read_packaged_words
+from fedkit.core.files import read_packaged_table
 from fedkit.core.formatting import quote
 from fedkit.data.cleaning import MAX_CHARACTERS
 from fedkit.data.load import RawTable
@@ -39,7 +39,7 @@ LONG_SAMPLE = 500  # of the texts that may be longer than the model reads
 # without a tokenizer: Latin letters in a token; each other letter counts as one token
 LETTERS_PER_TOKEN = 4.0
 CUT = 8_000  # characters of a text whose tokens are counted
-_LANGUAGES: dict[str, Any] = dict(read_packaged_words("fedkit.quality", "languages.toml"))
+_LANGUAGES: dict[str, Any] = read_packaged_table("fedkit.quality", "languages.toml")
 _LETTERS = {script: re.compile(form) for script, form in _LANGUAGES["letters"].items()}
 _WORDS = {name: frozenset(words.split()) for name, words in _LANGUAGES["words"].items()}
 _TOKEN = re.compile(r"[^\W\d_]+")

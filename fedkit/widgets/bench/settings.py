@@ -15,16 +15,16 @@ from typing import Any
 from fedkit.core import formatting
 from fedkit.core.config import RunConfig, parse_spec
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import read_packaged_table
 from fedkit.core.spec import parameter_types
 from fedkit.experiments.job import check_config
 from fedkit.experiments.plan import Plan
 from fedkit.federated.strategies import STRATEGIES
 from fedkit.models.tuners.registry import TUNERS
 from fedkit.network import DEVICES, parse_link, profiles
-from fedkit.plots.panel import table
 
-CONTROLS = table("fedkit.widgets.bench", "controls")
-WORDS = table("fedkit.widgets.bench", "words")
+CONTROLS = read_packaged_table("fedkit.widgets.bench", "controls.toml")
+WORDS = read_packaged_table("fedkit.widgets.bench", "words.toml")
 FIELDS = {name: control["setting"] for name, control in CONTROLS.items() if "setting" in control}
 REGISTRIES = {
     "tuners": {name: name for name in TUNERS},
