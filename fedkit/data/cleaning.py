@@ -23,6 +23,21 @@ MAX_CHARACTERS = 20_000  # of a text; a model reads far less
 MIN_TRAIN = 10  # usable training rows below which nothing can be learned or measured
 TEST_SHARE = 0.2
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)*(e[+-]?\d+)?", re.IGNORECASE)
+_WHOLE = re.compile(r"([+-]?\d+)\.0{1,2}")
+# what spreadsheets show in place of a value, in several languages
+_ERROR_VALUE = re.compile(
+    r"#(?:(?:REF|DIV/0|VALUE|NUM|NULL|SPILL|CALC|FIELD|BLOCKED|BUSY|CONNECT|UNKNOWN|BEZUG|WERT|ZAHL"
+    r"|VALEUR|NOMBRE|NUL|VALOR|RIF|VALORE|¡(?:REF|DIV/0|VALOR|NUM|NULO))!|(?:NAME|NOM|NOME|¿NOMBRE"
+    r")\?|N/[AD]|NV)|Err:\d{3}"
+)
+# signs that look the same in most fonts, chosen by a word processor or an encoding
+_SAME_SIGNS = str.maketrans("‐‑‒–−―∥〜‘’ʼ“”", "-----—‖~'''\"\"")
+_UNSEEN = re.compile(  # the joiners are needed by emoji and the scripts from Arabic to Mongolian
+    "[\u00ad\u034f\u180b-\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069"
+    "\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0000-\U000e01ef]"
+    "|(?<![\u0600-\u18af\u2600-\u27bf\U0001f000-\U0001faff])[\u200c\u200d]"
+)
+_DRAWN = ("<circle>", "<super>", "<sub>", "<square>", "<fraction>")  # ① is not 1, m² is not m2
 
 Notes = list[str]
 
@@ -44,16 +59,68 @@ def as_text(cell: Any) -> str:
 
 
 def clean_text(text: str) -> str:
-    """Return a text in Unicode NFC (full-width letters stay), without white space at its ends."""
-    return unicodedata.normalize("NFC", well_formed(text)).strip()
+    """Return a text in Unicode NFC (full-width letters stay), without white space at its ends.
+
+    An error value of a spreadsheet, such as #REF!, becomes "".
+    """
+    text = unicodedata.normalize("NFC", well_formed(text)).strip()
+    return "" if text[:1] in ("#", "E") and _ERROR_VALUE.fullmatch(text) else text
 
 
 def clean_label(label: str) -> str:
-    """Return a label or client name in Unicode NFKC, without white space at its ends.
+    """Return the name of a label or client by which it is compared, everywhere.
 
-    In NFKC full-width and half-width spellings are the same.
+    Spellings that no reader can tell apart become one: Unicode NFKC (full-width and half-width
+    letters; but ① and m² keep their signs), one kind of hyphen, wave dash, apostrophe and blank,
+    nothing invisible. An error value of a spreadsheet, such as #REF!, becomes "".
     """
-    return unicodedata.normalize("NFKC", well_formed(label)).strip()
+    if not label.isascii():
+        label = _UNSEEN.sub("", well_formed(label)).translate(_SAME_SIGNS)
+        drawn = {sign for sign in label if unicodedata.decomposition(sign).startswith(_DRAWN)}
+        parts = re.split(f"([{''.join(drawn)}])", label) if drawn else [label]
+        label = "".join(
+            part if part in drawn else unicodedata.normalize("NFKC", part) for part in parts
+        )
+    label = " ".join(label.split())
+    return "" if _ERROR_VALUE.fullmatch(label) else label
+
+
+def clean_splits(splits: dict[str, pd.DataFrame], columns: Columns) -> dict[str, pd.DataFrame]:
+    """Return `clean_rows` of each split; a name such as 1.0 is written 1 where both occur."""
+    parts = {split: clean_rows(part, columns, split) for split, part in splits.items()}
+    for role in ("label", "client"):
+        names = {name for part in parts.values() for name in part[role].unique()}
+        whole = {name: found[1] for name in names if (found := _WHOLE.fullmatch(name))}
+        same = {name: short for name, short in whole.items() if short in names}
+        for part in parts.values() if same else ():
+            part[role] = part[role].replace(same)
+    return parts
+
+
+def find_merged(raw: pd.Series, clean: pd.Series) -> dict[str, str]:
+    """Return {spelling as read: name} where a name has several; blanks at the ends are none.
+
+    The name itself is left out, or else its most frequent spelling.
+    """
+    pairs = pd.DataFrame({"raw": raw, "name": clean}).value_counts().index.to_frame(index=False)
+    pairs = pairs.assign(raw=pairs["raw"].str.strip())[pairs["name"] != ""].drop_duplicates()
+    pairs = pairs.sort_values("raw", key=lambda cells: cells != pairs["name"], kind="stable")
+    merged = pairs[pairs.duplicated("name")]
+    return dict(zip(merged["raw"], merged["name"]))
+
+
+def describe_merged(frame: pd.DataFrame) -> Notes:
+    """Return a sentence on the labels, and one on the clients, of `find_merged`."""
+    said = []
+    for role in ("label", "client"):
+        if same := find_merged(frame[f"{role}_raw"], frame[role]):
+            rows = int(frame[f"{role}_raw"].str.strip().isin(same).sum())
+            shown = [f"{quote(odd, 40)} as {quote(name, 40)}" for odd, name in same.items()]
+            said.append(
+                f"{count_noun(rows, 'row')}: {role} read as the name that it looks like"
+                f" ({', '.join([*shown[:3], *['...'][: len(shown) > 3]])})"
+            )
+    return said
 
 
 def clean_rows(part: pd.DataFrame, columns: Columns, split: str) -> pd.DataFrame:
@@ -194,11 +261,6 @@ def shorten_texts(rows: pd.DataFrame, split: str, notes: Notes) -> pd.DataFrame:
     if number := int(rows["text"].map(lambda text: _NUMBER.fullmatch(text) is not None).sum()):
         notes.append(
             f"{split}: {count_noun(number, 'text')} with nothing but a number, kept as text"
-        )
-    if merged := len(set(map(str.strip, rows["label_raw"]))) - len(set(rows["label"])):
-        notes.append(
-            f"{split}: {count_noun(merged, 'label spelling')} merged with another of the same"
-            " letters (NFKC)"
         )
     if long := int((rows["text"].map(len) > MAX_CHARACTERS).sum()):
         notes.append(

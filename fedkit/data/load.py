@@ -13,10 +13,23 @@ import pandas as pd
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import REPOSITORY
 from fedkit.core.formatting import one_line_error, quote
-from fedkit.data.cleaning import SPLITS, Notes, clean_rows, prepare_rows, shorten_texts
+from fedkit.data.cleaning import (
+    SPLITS,
+    Notes,
+    clean_splits,
+    describe_merged,
+    prepare_rows,
+    shorten_texts,
+)
 from fedkit.data.columns import Columns, choose_columns
 from fedkit.data.corpus import Corpus, Examples
-from fedkit.data.readers.files import USES_ENCODING, find_tables, read_bytes, read_table
+from fedkit.data.readers.files import (
+    USES_ENCODING,
+    find_tables,
+    note_unread,
+    read_bytes,
+    read_table,
+)
 from fedkit.data.readers.hub import HUB, parse_hub_source, read_hub
 from fedkit.data.readers.table import GUESSED, Reading
 from fedkit.data.sampling import check_seed
@@ -90,10 +103,9 @@ def load_corpus(
     check_seed(seed)
     raw = read_raw(str(source), notes, Reading(encoding, sheet))
     columns, guesses = _choose_columns(raw, text, label, client)
-    parts = {
-        split: shorten_texts(clean_rows(part, columns, split), split, notes)
-        for split, part in raw.splits.items()
-    }
+    cleaned = clean_splits(raw.splits, columns)
+    notes += describe_merged(pd.concat(cleaned.values(), ignore_index=True))
+    parts = {split: shorten_texts(part, split, notes) for split, part in cleaned.items()}
     clients = {split for split, part in raw.splits.items() if columns.client in part.columns}
     sha256 = raw.sha256 or sha256_of_rows(parts, clients)
     frame = prepare_rows(parts, columns, clients, seed, notes)
@@ -138,7 +150,7 @@ def read_rows(
     raw = read_raw(str(source), notes, Reading(encoding, sheet, header_row))
     columns, guesses = _choose_columns(raw, text, label, client)
     parts = {split: raw.splits[split] for split in SPLITS if split in raw.splits}
-    rows = [clean_rows(part, columns, split) for split, part in parts.items()]
+    rows = clean_splits(parts, columns).values()
     return RawTable(
         raw.name,
         raw.source,
@@ -266,6 +278,7 @@ def _read_files(path: Path, reading: Reading, notes: Notes) -> RawSplits:
         read = read_table(data, file, reading)
         splits[split] = read.frame
         notes += read.notes
+    notes += note_unread(path, files.values())
     name = path.stem if path.is_file() else path.resolve().name
     return RawSplits(name, str(path), splits, digest.hexdigest())
 

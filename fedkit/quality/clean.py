@@ -14,19 +14,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import write_file
 from fedkit.core.formatting import count_noun, quoted_list
-from fedkit.data.cleaning import RULES, as_text, change_cells, clean_label, clean_text
+from fedkit.data.cleaning import (
+    RULES,
+    as_text,
+    change_cells,
+    clean_label,
+    clean_text,
+    describe_merged,
+)
 from fedkit.data.columns import Columns
 from fedkit.data.load import RawTable
 from fedkit.data.preview import safe_name
 from fedkit.quality.checks.cells import CONTROL, HIDDEN, MARKUP, is_blank_key
-from fedkit.quality.checks.spellings import find_variants
-from fedkit.quality.finding import comparison_key, factorize_cells
+from fedkit.quality.checks.spellings import count_names, find_variants
+from fedkit.quality.finding import comparison_key
 from fedkit.quality.personal import mask_personal_data as masked
 
 _COLUMNS = ("split", "line", "text", "label", "client")
@@ -67,11 +73,11 @@ def clean_table(table: RawTable, quality: Any = None, mask: bool = False) -> Cle
     quality: a `report.Quality` whose rows for people go to the review; None: conflicting labels
     only. mask: replace personal data in texts and in the other columns by its kind.
     """
-    frame, changes = table.frame[[*_COLUMNS]].copy(), []
+    frame, changes = table.frame[[*_COLUMNS]].copy(), describe_merged(table.frame)
     for role in ("text", "label", "client"):
         frame[role] = _cleaned(frame[role], role, changes)
     for role in ("label", "client"):
-        frame[role] = _one_spelling(frame[role], role, changes)
+        frame[role] = _one_spelling(frame, role, changes)
     for why, rule in _useless(table.columns).items():
         frame = _without(frame, rule(frame), why, changes)
     other = pd.DataFrame(index=frame.index)
@@ -123,9 +129,9 @@ def _changed(
     return new
 
 
-def _one_spelling(cells: pd.Series, role: str, changes: list[str]) -> pd.Series:
-    codes, names = factorize_cells(cells)
-    same = find_variants(names, np.bincount(codes[codes >= 0], minlength=len(names)))
+def _one_spelling(frame: pd.DataFrame, role: str, changes: list[str]) -> pd.Series:
+    cells = frame[role]
+    same, _ = find_variants(*count_names(cells, frame["split"] == "train"))
     if same:
         changes.append(
             f"{count_noun(int(cells.isin(same).sum()), 'row')}:"

@@ -27,6 +27,7 @@ WORDS: dict[str, Any] = read_packaged_table("fedkit.quality", "findings.toml")
 _END = " .,;:!?。、．，！？…"
 _VERBS = {
     "are": "is",
+    "differ": "differs",
     "have": "has",
     "hold": "holds",
     "look": "looks",
@@ -34,7 +35,7 @@ _VERBS = {
     "stand": "stands",
 }
 _SINGLE = re.compile(
-    rf"^(1 (?:[a-z-]+ ?){{1,4}}(?:\([^)]*\) ?)?(?:of \d[\d,]* )?)({'|'.join(_VERBS)})\b"
+    rf"^(1 (?:[a-z-]+ ?){{1,4}}(?:\([^)]*\) ?)?(?:of \d[\d,]* |in \d[\d,]* rows )?)({'|'.join(_VERBS)})\b"
 )
 
 

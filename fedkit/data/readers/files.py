@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
+from itertools import chain
 from pathlib import Path
 
 from fedkit.core.errors import FedkitError
@@ -24,15 +26,26 @@ READERS: dict[str, Callable[[bytes, str, Reading], TableRead]] = {
 }
 SUFFIXES = tuple(READERS)
 USES_ENCODING = {".csv", ".tsv", ".jsonl", ".json"}
-STEMS = {"train": ("train",), "validation": ("validation", "valid", "dev"), "test": ("test",)}
+STEMS = {
+    "train": ("train",),
+    "validation": ("validation", "valid", "val", "dev", "eval"),
+    "test": ("test",),
+}
+_SPLIT = re.compile(
+    rf"(?i)^(?:{'|'.join(chain(*STEMS.values()))})(?:\.(?:csv|tsv|xlsx|parquet|jsonl?))?$"
+)
+_DATA = re.compile(
+    rf"{_SPLIT.pattern}|\.(?:csv|tsv|xls\w?|ods|parquet|arrow|feather)\b"
+    r"|^(?:train|test|val|dev|eval)[^a-z].*\.(?:jsonl?|ndjson|txt)\b"
+)
 
 
 def find_tables(path: Path) -> dict[str, Path]:
     """Return the files to read, by split, in order of their names; a single file is "train".
 
-    A folder holds train.* and test.*, and may hold validation.*, valid.* or dev.*, in any format of
-    SUFFIXES. Raises FedkitError when nothing is there, a split is missing or double, or the format
-    is unknown.
+    A folder holds train.* and test.*, and may hold validation.* (or another of STEMS), in any
+    format of SUFFIXES. Raises FedkitError when nothing is there, a split is missing or double, or
+    the format is unknown.
     """
     if path.is_file():
         supported_suffix(path)
@@ -52,6 +65,24 @@ def find_tables(path: Path) -> dict[str, Path]:
             )
     files = {split: file for split, file in found.items() if file is not None}
     return dict(sorted(files.items(), key=lambda item: item[1].name))
+
+
+def note_unread(path: Path, read: Iterable[Path]) -> list[str]:
+    """Return a note on the files beside those `read` from `path` that look like more of the data.
+
+    In a folder: tables, and whatever is named after a split. Beside a single train file: splits.
+    """
+    folder = path if path.is_dir() else path.parent
+    if (path.is_file() and path.stem.lower() not in STEMS["train"]) or not os.access(
+        folder, os.R_OK
+    ):
+        return []
+    look = _DATA if path.is_dir() else _SPLIT
+    others = sorted(file.name for file in set(folder.iterdir()) - set(read))
+    names = [name for name in others if look.search(name) and not name.startswith((".", "~$"))]
+    use = "name it as a split" if path.is_dir() else "give the folder"
+    said = f"beside what is read, and not read: {quoted_list(names, 5)}; to use it, {use}"
+    return [said] if names else []
 
 
 def supported_suffix(path: Path) -> str:
@@ -85,7 +116,9 @@ def read_table(data: bytes, path: Path, reading: Reading = GUESSED) -> TableRead
 
 
 def _find_file(folder: Path, split: str) -> Path | None:
-    inside = sorted(p for p in folder.iterdir() if p.stem.lower() in STEMS[split] and p.is_file())
+    files = sorted(p for p in folder.iterdir() if p.stem.lower() in STEMS[split] and p.is_file())
+    stem = min((p.stem.lower() for p in files), key=STEMS[split].index, default=None)
+    inside = [p for p in files if p.stem.lower() == stem]
     known = [p for p in inside if p.suffix.lower() in SUFFIXES]
     if len(known) > 1:
         raise FedkitError(

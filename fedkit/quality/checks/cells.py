@@ -24,10 +24,11 @@ from fedkit.quality.personal import find_personal_data, mask_personal_data
 
 # written by people and programs in place of a value; compared in NFKC and lower case
 _NOTHING = (
-    "na n/a #n/a nan null none nil - -- --- ? ?? ??? tbd todo unknown undefined blank empty"
-    " #ref! #value! #name? #div/0! なし 無し 不明 未定 未分類 未設定 未入力 該当なし 空白 ー"
+    "na n/a n.a #n/a nan null none nil - -- --- ? ?? ??? . .. ... tbd tba todo unknown undefined"
+    " blank empty k.a unbekannt なし 無し 不明 未定 未分類 未設定 未入力 該当なし 空白 ー"
 )
-PLACEHOLDERS = frozenset(_NOTHING.split())
+_PLACEHOLDERS = frozenset([*_NOTHING.split(), "not applicable", "not available", "no data"])
+_AROUND = " .,:;!?()[]<>{}*\"'"
 _SIGN = re.compile(r"[^\W_]")
 _LETTER = re.compile(r"[^\W\d_]")
 _TAIL = (
@@ -64,9 +65,14 @@ HIDDEN = re.compile(
 _RAW = ("text_raw", "label_raw", "client_raw")
 
 
+def is_placeholder(key: str) -> bool:
+    """Return whether people and programs write this in place of a value, as (none) or N/A."""
+    return key in _PLACEHOLDERS or key.strip(_AROUND) in _PLACEHOLDERS
+
+
 def is_blank_key(key: str) -> bool:
     """Return whether a text with this `comparison_key` holds nothing to read."""
-    return key in PLACEHOLDERS or not _SIGN.search(key)
+    return is_placeholder(key) or not _SIGN.search(key)
 
 
 def check_missing_text(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
@@ -111,7 +117,7 @@ def check_blank_text(table: RawTable, options: CheckOptions) -> Iterable[Finding
 
 def check_placeholder_labels(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
     """Find labels such as N/A or 未分類, which may mean that nobody chose one."""
-    names = [name for name in view_of(table).label_names if name.casefold() in PLACEHOLDERS]
+    names = [name for name in view_of(table).label_names if is_placeholder(name.casefold())]
     bad = table.frame["label"].isin(names).to_numpy()
     listed = quoted_list(names, 5)
     return make_finding(table, "placeholder-labels", bad, examples=names, names=listed)
@@ -131,7 +137,7 @@ def check_constant_text(table: RawTable, options: CheckOptions) -> Iterable[Find
 def _is_one_word(key: str) -> bool:
     """Return whether `key` is one word in ASCII letters, or one or two signs of any script."""
     short = len(key) <= 2 or (" " not in key and key.isascii())
-    return key not in PLACEHOLDERS and short and bool(_LETTER.search(key))
+    return not is_placeholder(key) and short and bool(_LETTER.search(key))
 
 
 def _refrain(table: RawTable) -> Iterable[Finding]:
@@ -156,6 +162,8 @@ def check_encoding_damage(table: RawTable, options: CheckOptions) -> Iterable[Fi
     found = {
         name: view_of(table).holding(form, ("text", "label")) for name, form in _DAMAGE.items()
     }
+    marks = found["question marks for letters"]  # alone they are a placeholder
+    marks[marks] = [_SIGN.search(text) is not None for text in table.frame["text"][marks]]
     numbers = {name: int(bad.sum()) for name, bad in found.items() if bad.any()}
     bad = np.logical_or.reduce(list(found.values()))
     return make_finding(table, "encoding-damage", bad, numbers=numbers, kinds=", ".join(numbers))
