@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import read_packaged_table
 from fedkit.core.formatting import count_noun, quote, quoted_list
 from fedkit.data.columns import Columns
 from fedkit.data.limits import refuse_above, well_formed
@@ -24,20 +25,10 @@ MIN_TRAIN = 10  # usable training rows below which nothing can be learned or mea
 TEST_SHARE = 0.2
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)*(e[+-]?\d+)?", re.IGNORECASE)
 _WHOLE = re.compile(r"([+-]?\d+)\.0{1,2}")
-# what spreadsheets show in place of a value, in several languages
-_ERROR_VALUE = re.compile(
-    r"#(?:(?:REF|DIV/0|VALUE|NUM|NULL|SPILL|CALC|FIELD|BLOCKED|BUSY|CONNECT|UNKNOWN|BEZUG|WERT|ZAHL"
-    r"|VALEUR|NOMBRE|NUL|VALOR|RIF|VALORE|¡(?:REF|DIV/0|VALOR|NUM|NULO))!|(?:NAME|NOM|NOME|¿NOMBRE"
-    r")\?|N/[AD]|NV)|Err:\d{3}"
-)
-# signs that look the same in most fonts, chosen by a word processor or an encoding
-_SAME_SIGNS = str.maketrans("‐‑‒–−―∥〜‘’ʼ“”", "-----—‖~'''\"\"")
-_UNSEEN = re.compile(  # the joiners are needed by emoji and the scripts from Arabic to Mongolian
-    "[\u00ad\u034f\u180b-\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069"
-    "\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0000-\U000e01ef]"
-    "|(?<![\u0600-\u18af\u2600-\u27bf\U0001f000-\U0001faff])[\u200c\u200d]"
-)
-_DRAWN = ("<circle>", "<super>", "<sub>", "<square>", "<fraction>")  # ① is not 1, m² is not m2
+SIGNS: dict[str, Any] = read_packaged_table("fedkit.data", "names.toml")
+_ERROR_VALUE, _UNSEEN = re.compile(SIGNS["error_value"]), re.compile(SIGNS["unseen"])
+_SAME = str.maketrans({sign: kept for signs, kept in SIGNS["same"].items() for sign in signs})
+_DRAWN = tuple(SIGNS["drawn"])
 
 Notes = list[str]
 
@@ -75,52 +66,52 @@ def clean_label(label: str) -> str:
     nothing invisible. An error value of a spreadsheet, such as #REF!, becomes "".
     """
     if not label.isascii():
-        label = _UNSEEN.sub("", well_formed(label)).translate(_SAME_SIGNS)
+        label = _UNSEEN.sub("", well_formed(label)).translate(_SAME)
         drawn = {sign for sign in label if unicodedata.decomposition(sign).startswith(_DRAWN)}
         parts = re.split(f"([{''.join(drawn)}])", label) if drawn else [label]
-        label = "".join(
-            part if part in drawn else unicodedata.normalize("NFKC", part) for part in parts
-        )
+        label = "".join(p if p in drawn else unicodedata.normalize("NFKC", p) for p in parts)
     label = " ".join(label.split())
     return "" if _ERROR_VALUE.fullmatch(label) else label
 
 
-def clean_splits(splits: dict[str, pd.DataFrame], columns: Columns) -> dict[str, pd.DataFrame]:
+def clean_splits(
+    splits: dict[str, pd.DataFrame], columns: Columns, notes: Notes | None = None
+) -> dict[str, pd.DataFrame]:
     """Return `clean_rows` of each split; a name such as 1.0 is written 1 where both occur."""
     parts = {split: clean_rows(part, columns, split) for split, part in splits.items()}
     for role in ("label", "client"):
         names = {name for part in parts.values() for name in part[role].unique()}
-        whole = {name: found[1] for name in names if (found := _WHOLE.fullmatch(name))}
-        same = {name: short for name, short in whole.items() if short in names}
+        same = {n: f[1] for n in names if (f := _WHOLE.fullmatch(n)) and f[1] in names}
         for part in parts.values() if same else ():
             part[role] = part[role].replace(same)
+    if notes is not None:
+        notes += say_merged(pd.concat(parts.values(), ignore_index=True))
     return parts
 
 
-def find_merged(raw: pd.Series, clean: pd.Series) -> dict[str, str]:
-    """Return {spelling as read: name} where a name has several; blanks at the ends are none.
+def find_merged(frame: pd.DataFrame, role: str) -> tuple[dict[str, str], pd.Series]:
+    """Return {spelling as read: name} of names read in several ways, and which rows have them.
 
-    The name itself is left out, or else its most frequent spelling.
+    The name itself is left out, or else its most frequent spelling. Blanks at the ends are none.
     """
-    pairs = pd.DataFrame({"raw": raw, "name": clean}).value_counts().index.to_frame(index=False)
-    pairs = pairs.assign(raw=pairs["raw"].str.strip())[pairs["name"] != ""].drop_duplicates()
-    pairs = pairs.sort_values("raw", key=lambda cells: cells != pairs["name"], kind="stable")
+    pairs = frame[[f"{role}_raw", role]].value_counts().index.to_frame(index=False)
+    pairs = pd.DataFrame({"raw": pairs.iloc[:, 0].str.strip(), "name": pairs[role]})
+    pairs = pairs[pairs["name"] != ""].drop_duplicates()
+    pairs = pairs.iloc[np.argsort(pairs["raw"] != pairs["name"], kind="stable")]
     merged = pairs[pairs.duplicated("name")]
-    return dict(zip(merged["raw"], merged["name"]))
+    same = dict(zip(merged["raw"], merged["name"]))
+    return same, frame[f"{role}_raw"].str.strip().isin(same)
 
 
-def describe_merged(frame: pd.DataFrame) -> Notes:
+def say_merged(frame: pd.DataFrame) -> Notes:
     """Return a sentence on the labels, and one on the clients, of `find_merged`."""
-    said = []
-    for role in ("label", "client"):
-        if same := find_merged(frame[f"{role}_raw"], frame[role]):
-            rows = int(frame[f"{role}_raw"].str.strip().isin(same).sum())
-            shown = [f"{quote(odd, 40)} as {quote(name, 40)}" for odd, name in same.items()]
-            said.append(
-                f"{count_noun(rows, 'row')}: {role} read as the name that it looks like"
-                f" ({', '.join([*shown[:3], *['...'][: len(shown) > 3]])})"
-            )
-    return said
+    found = {role: find_merged(frame, role) for role in ("label", "client")}
+    return [
+        f"{count_noun(int(rows.sum()), 'row')}: {role} read as the name that it looks like"
+        f" ({', '.join(f'{quote(o, 40)} as {quote(n, 40)}' for o, n in list(same.items())[:3])})"
+        for role, (same, rows) in found.items()
+        if same
+    ]
 
 
 def clean_rows(part: pd.DataFrame, columns: Columns, split: str) -> pd.DataFrame:

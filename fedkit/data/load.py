@@ -13,23 +13,10 @@ import pandas as pd
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import REPOSITORY
 from fedkit.core.formatting import one_line_error, quote
-from fedkit.data.cleaning import (
-    SPLITS,
-    Notes,
-    clean_splits,
-    describe_merged,
-    prepare_rows,
-    shorten_texts,
-)
+from fedkit.data.cleaning import SPLITS, Notes, clean_splits, prepare_rows, shorten_texts
 from fedkit.data.columns import Columns, choose_columns
 from fedkit.data.corpus import Corpus, Examples
-from fedkit.data.readers.files import (
-    USES_ENCODING,
-    find_tables,
-    note_unread,
-    read_bytes,
-    read_table,
-)
+from fedkit.data.readers.files import USES_ENCODING, find_tables, note_rest, read_bytes, read_table
 from fedkit.data.readers.hub import HUB, parse_hub_source, read_hub
 from fedkit.data.readers.table import GUESSED, Reading
 from fedkit.data.sampling import check_seed
@@ -103,8 +90,7 @@ def load_corpus(
     check_seed(seed)
     raw = read_raw(str(source), notes, Reading(encoding, sheet))
     columns, guesses = _choose_columns(raw, text, label, client)
-    cleaned = clean_splits(raw.splits, columns)
-    notes += describe_merged(pd.concat(cleaned.values(), ignore_index=True))
+    cleaned = clean_splits(raw.splits, columns, notes)
     parts = {split: shorten_texts(part, split, notes) for split, part in cleaned.items()}
     clients = {split for split, part in raw.splits.items() if columns.client in part.columns}
     sha256 = raw.sha256 or sha256_of_rows(parts, clients)
@@ -150,12 +136,11 @@ def read_rows(
     raw = read_raw(str(source), notes, Reading(encoding, sheet, header_row))
     columns, guesses = _choose_columns(raw, text, label, client)
     parts = {split: raw.splits[split] for split in SPLITS if split in raw.splits}
-    rows = clean_splits(parts, columns).values()
     return RawTable(
         raw.name,
         raw.source,
         raw.sha256 or "",
-        pd.concat(rows, ignore_index=True),
+        pd.concat(clean_splits(parts, columns).values(), ignore_index=True),
         columns,
         set(parts) == {"train"},
         (*guesses, *notes),
@@ -278,7 +263,7 @@ def _read_files(path: Path, reading: Reading, notes: Notes) -> RawSplits:
         read = read_table(data, file, reading)
         splits[split] = read.frame
         notes += read.notes
-    notes += note_unread(path, files.values())
+    notes += note_rest(path, files.values())
     name = path.stem if path.is_file() else path.resolve().name
     return RawSplits(name, str(path), splits, digest.hexdigest())
 

@@ -19,14 +19,7 @@ import pandas as pd
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import write_file
 from fedkit.core.formatting import count_noun, quoted_list
-from fedkit.data.cleaning import (
-    RULES,
-    as_text,
-    change_cells,
-    clean_label,
-    clean_text,
-    describe_merged,
-)
+from fedkit.data.cleaning import RULES, as_text, change_cells, clean_label, clean_text, say_merged
 from fedkit.data.columns import Columns
 from fedkit.data.load import RawTable
 from fedkit.data.preview import safe_name
@@ -73,7 +66,7 @@ def clean_table(table: RawTable, quality: Any = None, mask: bool = False) -> Cle
     quality: a `report.Quality` whose rows for people go to the review; None: conflicting labels
     only. mask: replace personal data in texts and in the other columns by its kind.
     """
-    frame, changes = table.frame[[*_COLUMNS]].copy(), describe_merged(table.frame)
+    frame, changes = table.frame[[*_COLUMNS]].copy(), say_merged(table.frame)
     for role in ("text", "label", "client"):
         frame[role] = _cleaned(frame[role], role, changes)
     for role in ("label", "client"):

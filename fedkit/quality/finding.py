@@ -35,7 +35,8 @@ _VERBS = {
     "stand": "stands",
 }
 _SINGLE = re.compile(
-    rf"^(1 (?:[a-z-]+ ?){{1,4}}(?:\([^)]*\) ?)?(?:of \d[\d,]* |in \d[\d,]* rows )?)({'|'.join(_VERBS)})\b"
+    r"^(1 (?:[a-z-]+ ?){1,4}(?:\([^)]*\) ?)?(?:of \d[\d,]* |in \d[\d,]* rows )?)"
+    rf"({'|'.join(_VERBS)})\b"
 )
 
 

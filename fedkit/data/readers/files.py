@@ -67,20 +67,18 @@ def find_tables(path: Path) -> dict[str, Path]:
     return dict(sorted(files.items(), key=lambda item: item[1].name))
 
 
-def note_unread(path: Path, read: Iterable[Path]) -> list[str]:
+def note_rest(path: Path, read: Iterable[Path]) -> list[str]:
     """Return a note on the files beside those `read` from `path` that look like more of the data.
 
     In a folder: tables, and whatever is named after a split. Beside a single train file: splits.
     """
-    folder = path if path.is_dir() else path.parent
-    if (path.is_file() and path.stem.lower() not in STEMS["train"]) or not os.access(
-        folder, os.R_OK
-    ):
-        return []
-    look = _DATA if path.is_dir() else _SPLIT
+    folder, look, use = path, _DATA, "name it as a split"
+    if path.is_file():
+        folder, look, use = path.parent, _SPLIT, "give the folder"
+        if path.stem.lower() != "train" or not os.access(folder, os.R_OK):
+            return []
     others = sorted(file.name for file in set(folder.iterdir()) - set(read))
     names = [name for name in others if look.search(name) and not name.startswith((".", "~$"))]
-    use = "name it as a split" if path.is_dir() else "give the folder"
     said = f"beside what is read, and not read: {quoted_list(names, 5)}; to use it, {use}"
     return [said] if names else []
 

@@ -163,7 +163,7 @@ def check_encoding_damage(table: RawTable, options: CheckOptions) -> Iterable[Fi
         name: view_of(table).holding(form, ("text", "label")) for name, form in _DAMAGE.items()
     }
     marks = found["question marks for letters"]  # alone they are a placeholder
-    marks[marks] = [_SIGN.search(text) is not None for text in table.frame["text"][marks]]
+    marks[marks] = [not is_placeholder(text) for text in table.frame["text"][marks]]
     numbers = {name: int(bad.sum()) for name, bad in found.items() if bad.any()}
     bad = np.logical_or.reduce(list(found.values()))
     return make_finding(table, "encoding-damage", bad, numbers=numbers, kinds=", ".join(numbers))

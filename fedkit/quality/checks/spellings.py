@@ -11,26 +11,16 @@ import numpy as np
 import pandas as pd
 
 from fedkit.core.formatting import count_noun, quote, quoted_list
-from fedkit.data.cleaning import clean_label, find_merged
+from fedkit.data.cleaning import SIGNS, clean_label, find_merged
 from fedkit.data.load import RawTable
 from fedkit.quality.finding import CheckOptions, Finding, factorize_cells, make_finding, view_of
 
-# Signs that look alike, drawn together: Cyrillic and Greek with Latin, kana with kanji, dashes
-# (Unicode TS 39, "confusables").
-_ALIKE = (
-    "aаα eе oоο0 pрρ cс yу xхχ iіι l1| kκк hһ tτ jј sѕ dԁ bв mм カ力 ロ口 ニ二 エ工 ト卜 タ夕"
-    " ハ八 ー一―—–‐− へヘ べベ ぺペ"
+_LOOKS, _OLD = (
+    str.maketrans({sign: group[0] for group in SIGNS[key].split() for sign in group[1:]})
+    for key in ("alike", "kanji")
 )
-# old and new forms of one kanji, which registered names keep apart: asked, never merged
-_KANJI = (
-    "高髙 崎﨑嵜 辺邊邉 斉斎齋齊 浜濱濵 沢澤 広廣 国國 島嶋嶌 桜櫻 徳德 真眞 瀬瀨 恵惠 竜龍 条條"
-    " 栄榮 円圓 寛寬 吉𠮷 鉄鐵 会會 学學 県縣 区區 駅驛 静靜 関關 蔵藏 黒黑 渋澁 滝瀧 万萬"
-)
-_LOOKS, _VARIANTS = (
-    str.maketrans({sign: group[0] for group in groups.split() for sign in group[1:]})
-    for groups in (_ALIKE, _KANJI)
-)
-_BETWEEN = re.compile(r"(?<=\w)[\s_\-‐‑–—/.,:&']+(?=\w)|_")
+_BETWEEN = re.compile(r"(?<=\w)[\s_\-—/.,:&']+(?=\w)|_")
+_BETWEEN_DIGITS = re.compile(r"(?<=\d)[\s_\-—/.,:&']+(?=\d)")  # 1.5 is not 15
 _MEANT = re.compile("[/.,:&'①-⓿²³¹]")  # signs by which real classes differ: Q&A and QA, ① and 1
 _ACCENT = re.compile("[\u0300-\u036f]")
 _THOUSANDS = re.compile(r"(?<=\d)[,.' ](?=\d{3}(?!\d))")
@@ -42,21 +32,13 @@ SLIP = 0.1  # a misspelling has at most this share of the rows of the right spel
 def fold_spelling(name: str) -> str:
     """Return a name without width, case, separators and look-alikes."""
     plain = unicodedata.normalize("NFKC", clean_label(name)).casefold().strip(" .,:;")
-    return _BETWEEN.sub(lambda found: _gap(plain, found), plain).translate(_LOOKS)
+    return _BETWEEN.sub("", _BETWEEN_DIGITS.sub("·", plain)).translate(_LOOKS)
 
 
 def fold_meaning(name: str) -> str:
     """Return `fold_spelling` without accents, old kanji, leading zeros and signs of thousands."""
-    bare = _ACCENT.sub("", unicodedata.normalize("NFKD", clean_label(name).translate(_VARIANTS)))
+    bare = _ACCENT.sub("", unicodedata.normalize("NFKD", clean_label(name).translate(_OLD)))
     return fold_spelling(_LEADING_ZEROS.sub("", _THOUSANDS.sub("", bare)))
-
-
-def _gap(name: str, found: re.Match) -> str:
-    """Return a blank between two digits (1.5 is not 15), else nothing."""
-    inside = found.start() > 0 and found.end() < len(name)
-    return (
-        " " if inside and name[found.start() - 1].isdigit() and name[found.end()].isdigit() else ""
-    )
 
 
 def check_label_spellings(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
@@ -71,17 +53,18 @@ def check_client_spellings(table: RawTable, options: CheckOptions) -> Iterable[F
 
 def _spellings(table: RawTable, role: str) -> Iterable[Finding]:
     names, sizes = count_names(table.frame[role], view_of(table).train)
-    yield from _merged(table, role)
+    merged, rows = find_merged(table.frame, role)
     same, asked = find_variants(names, sizes)
-    others = [name for name in names if name not in same and name not in asked]
+    others = [name for name in names if name not in same | asked]
     slips = find_typos(others, {name: int(size) for name, size in zip(names, sizes)})
-    for which, found in (("same", same), ("asked", asked), ("slip", slips)):
+    kinds = {"merged": merged, "same": same, "asked": asked, "slip": slips}
+    for which, found in kinds.items():
         pairs = [f"{quote(odd, 30)} → {quote(usual, 30)}" for odd, usual in found.items()]
         yield from make_finding(
             table,
             f"{role}-spellings.{which}",
-            table.frame[role].isin(found).to_numpy(),
-            level="care",
+            (rows if which == "merged" else table.frame[role].isin(found)).to_numpy(),
+            level="note" if which == "merged" else "care",
             examples=pairs,
             numbers={"reason": which, "unify": dict(list(found.items())[:200])},
             names=count_noun(len(found), f"{role} name"),
@@ -94,21 +77,6 @@ def count_names(cells: pd.Series, train: pd.Series | np.ndarray) -> tuple[np.nda
     """Return the different names of a column that are not blank, and the training rows of each."""
     codes, names = factorize_cells(cells)
     return names, np.bincount(codes[(codes >= 0) & np.asarray(train)], minlength=len(names))
-
-
-def _merged(table: RawTable, role: str) -> Iterable[Finding]:
-    """Find spellings that reading makes equal."""
-    raw = table.frame[f"{role}_raw"]
-    found = find_merged(raw, table.frame[role])
-    return make_finding(
-        table,
-        f"{role}-spellings.merged",
-        raw.str.strip().isin(found).to_numpy(),
-        level="note",
-        examples=[f"{quote(odd, 30)} → {quote(name, 30)}" for odd, name in found.items()],
-        numbers={"reason": "read alike", "spellings": len(found)},
-        names=count_noun(len(found), f"{role} spelling"),
-    )
 
 
 def find_variants(names: np.ndarray, sizes: np.ndarray) -> tuple[dict[str, str], dict[str, str]]:
@@ -126,13 +94,13 @@ def find_variants(names: np.ndarray, sizes: np.ndarray) -> tuple[dict[str, str],
         best = usual.setdefault(fold_meaning(names[i]) or names[i], i)
         if best == i:
             continue
-        alike = fold_spelling(names[i]) == fold_spelling(names[best])
-        meant = (
-            len({"".join(_MEANT.findall(n.strip(" .,:;"))) for n in (names[i], names[best])}) > 1
-        )
-        rare = sizes[i] <= SLIP * sizes[best]
-        (same if alike and rare and not meant else asked)[names[i]] = names[best]
+        rare = sizes[i] <= SLIP * sizes[best] and _class_of(names[i]) == _class_of(names[best])
+        (same if rare else asked)[names[i]] = names[best]
     return same, asked
+
+
+def _class_of(name: str) -> tuple[str, list[str]]:
+    return fold_spelling(name), _MEANT.findall(name.strip(" .,:;"))
 
 
 def find_typos(names: list[str], sizes: dict[str, int]) -> dict[str, str]:
