@@ -60,6 +60,46 @@ def all_rows(corpus) -> set[tuple[str, str]]:
 # --- what works
 
 
+SPLIT_FOLDER = {"f/train.csv": table_of(ROWS[:20]), "f/test.csv": table_of(ROWS[20:22])}
+
+
+@pytest.mark.parametrize("name", ["val.csv", "VAL.CSV", "dev.tsv", "eval.csv", "valid.csv"])
+def test_a_validation_split_by_any_name_is_read(tmp_path, name):
+    rows = table_of(ROWS[22:], delimiter="\t" if name.endswith("tsv") else ",")
+    corpus = load(tmp_path, "f", SPLIT_FOLDER | {f"f/{name}": rows})
+    assert len(corpus.validation) == len(ROWS[22:])
+    assert not any("not read" in note for note in corpus.notes)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "train_old.csv", "train.csv.bak", "test2.xlsx", "train (1).csv", "train.xls", "dev.csv",
+        "val/part.csv", "extra.parquet", "train-2.jsonl", "TEST_NEW.CSV",
+    ],
+)  # fmt: skip
+def test_files_beside_those_that_are_read_are_said(tmp_path, name):
+    files = SPLIT_FOLDER | {"f/validation.csv": table_of(ROWS[22:]), f"f/{name}": "text,label\n"}
+    corpus = load(tmp_path, "f", files)
+    said = [note for note in corpus.notes if "not read" in note]
+    assert len(said) == 1 and f"'{name.partition('/')[0]}'" in said[0] and "\n" not in said[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "train.py", "training.log", "config.json", ".train.csv", "~$train.xlsx"]
+)
+def test_other_files_are_passed_over(tmp_path, name):
+    corpus = load(tmp_path, "f", SPLIT_FOLDER | {f"f/{name}": ""})
+    assert not any("not read" in note for note in corpus.notes)
+
+
+def test_a_train_file_alone_names_the_splits_beside_it(tmp_path):
+    files = {"train.csv": GOOD, "test.csv": GOOD, "other.csv": GOOD}
+    said = [note for note in load(tmp_path, "train.csv", files).notes if "not read" in note]
+    assert said == ["beside what is read, and not read: 'test.csv'; to use it, give the folder"]
+    assert not any("not read" in n for n in load(tmp_path, "other.csv", files).notes)
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -201,8 +241,90 @@ def test_width_variants_of_a_label_merge_and_a_text_keeps_its_widths(tmp_path):
     rows = [(f"ＡＢＣ　がぎ {i}", ("ＰＣ", "PC", "ｱｸｾｽ", "アクセス")[i % 4]) for i in range(20)]
     corpus = load(tmp_path, "a.csv", {"a.csv": table_of(rows)})
     assert corpus.labels == ("PC", "アクセス")
-    assert "train: 2 label spellings merged with another of the same letters (NFKC)" in corpus.notes
+    assert (
+        "10 rows: label read as the name that it looks like ('ＰＣ' as 'PC', 'ｱｸｾｽ' as 'アクセス')"
+        in corpus.notes
+    )
     assert all(text.startswith("ＡＢＣ　がぎ") for text in corpus.train.texts)
+
+
+LOOK_ALIKE = {  # spellings that no reader can tell apart, and the name that both get
+    "wave dash": ("月〜金", "月～金", "月~金"),
+    "minus": ("A−B", "A－B", "A-B"),
+    "en dash": ("Sales – East", "Sales - East", "Sales - East"),
+    "apostrophe": ("driver’s", "driver's", "driver's"),
+    "variation selector": ("❤\ufe0f", "❤", "❤"),
+    "ideographic variation": ("葛\U000e0100飾", "葛飾", "葛飾"),
+    "zero width": ("Pay\u200broll", "Payroll", "Payroll"),
+    "joiner": ("Pay\u200droll", "Payroll", "Payroll"),
+    "soft hyphen": ("Pay\u00adroll", "Payroll", "Payroll"),
+    "byte order mark": ("\ufeffPayroll", "Payroll", "Payroll"),
+    "no-break space": ("Human\u00a0Resources", "Human Resources", "Human Resources"),
+    "ideographic space": ("東京　支店", "東京 支店", "東京 支店"),
+    "two blanks": ("Human  Resources ", "Human Resources", "Human Resources"),
+    "decomposed": ("cafe\u0301", "café", "café"),
+    "full width": ("Ｌａｂｅｌ１", "Label1", "Label1"),
+    "half-width kana": ("ｶﾞｽ", "ガス", "ガス"),
+    "whole float": ("1.0", "1", "1"),
+    "two places": ("-7.00", "-7", "-7"),
+    "full-width float": ("２．０", "2", "2"),
+}
+
+
+@pytest.mark.parametrize("kind", LOOK_ALIKE)
+def test_names_that_look_alike_are_one_in_a_file_and_across_splits(tmp_path, kind):
+    odd, plain, name = LOOK_ALIKE[kind]
+    rows = [(f"words {i}", (odd, plain, "other")[i % 3], (odd, plain)[i % 2]) for i in range(60)]
+    sheet = {"a.csv": table_of(rows, ("text", "label", "site"))}
+    corpus = load(tmp_path, "a.csv", sheet)
+    assert set(corpus.labels) == {name, "other"} and set(corpus.train.clients) == {name}
+    said = [note for note in corpus.notes if "read as the name that it looks like" in note]
+    assert [note.split(":")[1].split()[0] for note in said] == ["label", "client"]
+    train = [(f"words {i}", (odd, "other")[i % 2]) for i in range(40)]
+    test = [(f"new words {i}", plain) for i in range(10)]
+    corpus = load(tmp_path, "f", {"f/train.csv": table_of(train), "f/test.csv": table_of(test)})
+    assert len(corpus.test) == 10 and not any("dropped" in note for note in corpus.notes)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("①", "②", "1"),
+        ("m²", "m2", "㎡"),
+        ("H₂O", "H2O", "CO₂"),
+        ("Q&A", "QA", "R&D"),
+        ("C", "C++", "C#"),
+        ("US", "us", "uk"),
+        ("1.0", "1.1", "2.0"),
+        ("1.0", "10", "2"),
+        ("+", "-", "0"),
+        ("👨\u200d👩", "👨👩", "👩"),
+        ("می\u200cخواهم", "میخواهم", "a"),
+        ("½", "1/2", "2"),
+        ("ー", "-", "二"),
+    ],
+)
+def test_names_that_differ_for_a_reader_stay_apart(tmp_path, names):
+    rows = [(f"words {i}", names[i % 3]) for i in range(60)]
+    corpus = load(tmp_path, "a.csv", {"a.csv": table_of(rows)})
+    assert len(corpus.labels) == 3 and not any("looks like" in note for note in corpus.notes)
+
+
+@pytest.mark.parametrize(
+    "cell", ["#REF!", "#DIV/0!", "#N/A", "#NAME?", "#BEZUG!", "#NV", "#¡VALOR!", "Err:502"]
+)
+def test_error_values_are_missing_cells(tmp_path, cell):
+    rows = [
+        (cell if i < 5 else f"words {i}", cell if 5 <= i < 8 else "ab"[i % 2], i) for i in range(40)
+    ]
+    sheet = table_of(rows, ("text", "label", "nr"))
+    corpus = load(tmp_path, "a.csv", {"a.csv": sheet})
+    assert corpus.labels == ("a", "b")
+    assert {"train: 5 rows dropped: no text", "train: 3 rows dropped: no label"} <= {*corpus.notes}
+    corpus = load(
+        tmp_path, "b.csv", {"b.csv": sheet.replace(cell, "Error: " + cell)}, label="label"
+    )
+    assert len(corpus.labels) == 3
 
 
 def test_decomposed_text_is_composed(tmp_path):

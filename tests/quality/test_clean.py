@@ -70,6 +70,13 @@ def test_the_copy_loads_without_flags_and_is_clean(tmp_path):
     assert (tmp_path / "out" / "a.review.csv").is_file()
 
 
+def test_names_that_look_alike_are_written_alike_and_said(tmp_path):
+    rows = [(text, {"hardware": "1.0", "access": "1"}[label], *rest) for text, label, *rest in GOOD]
+    done = clean_table(read_rows(str(written(tmp_path, rows))))
+    assert set(done.frame["label"]) == {"1"}
+    assert done.changes == ("12 rows: label read as the name that it looks like ('1.0' as '1')",)
+
+
 def test_splits_stay_splits(tmp_path):
     folder = tmp_path / "set"
     folder.mkdir()

@@ -15,6 +15,7 @@ from fedkit.data.cleaning import clean_label, clean_text
 from fedkit.data.columns import Columns
 from fedkit.data.load import RawTable, read_rows
 from fedkit.quality.checks.spellings import find_typos, fold_spelling
+from fedkit.quality.clean import clean_table
 from fedkit.quality.finding import LEVELS, CheckOptions, as_sentence
 from fedkit.quality.report import CHECKS, EXIT, assess, to_dict
 
@@ -269,6 +270,74 @@ def test_folding_names():
     assert len({fold_spelling(name) for name in ("C", "C++", "C#", "1.5", "15", "A", "B")}) == 7
 
 
+TWO_CLASSES = [
+    ("Q&A", "QA"), ("R&D", "RD"), ("US", "us"), ("①", "1"), ("m²", "m2"), ("A/B", "AB"),
+    ("1,000", "1000"), ("1.000", "1000"), ("01", "1"), ("Site 01", "Site 1"), ("résumé", "resume"),
+    ("髙松支店", "高松支店"), ("山﨑", "山崎"), ("渡邊", "渡辺"), ("齋藤", "斎藤"), ("A0", "AO"),
+    ("Hamburg", "hamburg"), ("help desk", "help-desk"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("names", TWO_CLASSES)
+def test_two_frequent_names_are_asked_about_and_never_merged(names):
+    rows = [(t, names[i % 2], names[i // 2 % 2]) for i, (t, _, _) in enumerate(clean(80))]
+    for role in ("label", "client"):
+        (found,) = find(f"{role}-spellings", rows)
+        assert found.numbers["reason"] == "asked" and found.level == "care" and not found.mended
+        assert all(name in found.what for name in names)
+    assert set(clean_table(table(rows)).frame["label"]) == set(names)
+
+
+@pytest.mark.parametrize(
+    "odd", ["HARDWARE DESK", "Hardware-Desk", "Hardware desk.", "hаrdware desk", "hardware_desk"]
+)
+def test_a_rare_spelling_becomes_the_frequent_one(odd):
+    rows = [(t, ("hardware desk", "payroll")[i % 2], c) for i, (t, _, c) in enumerate(clean(80))]
+    looked = table([*rows, (TEXT, odd, "east"), (TEXT + "s", odd, "west")])
+    (found,) = CHECKS["label-spellings"](looked, QUICK)
+    assert found.numbers["reason"] == "same" and found.rows == (82, 83)
+    assert set(clean_table(looked).frame["label"]) == {"hardware desk", "payroll"}
+
+
+def test_a_spelling_that_only_the_test_rows_have_is_no_class_of_its_own():
+    test = [(f"{TEXT} {i}", "ONE KIND", "") for i in range(40)]
+    assert find("label-spellings", clean(), test)[0].numbers["reason"] == "same"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("C", "C++", "C#"), ("1.5", "15", "2"), ("v1.1", "v11", "x"), ("バス", "パス", "ハス")],
+)
+def test_other_names_raise_no_question(names):
+    rows = [(t, names[i % 3], c) for i, (t, _, c) in enumerate(clean(60))]
+    assert find("label-spellings", rows) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#REF!",
+        "#DIV/0!",
+        "#NAME?",
+        "#N/A",
+        "n/a",
+        "N/A.",
+        "???",
+        "---",
+        "(none)",
+        "TBD",
+        ".",
+        "[NULL]",
+    ],
+)
+def test_a_text_in_place_of_a_text_holds_nothing_to_read(text):
+    looked = table(with_rows((text, "one kind", "east"), (text, "the other", "west")))
+    found = {f.kind: f for f in assess(looked, QUICK).findings}
+    assert found["blank-text"].rows == (42, 43)
+    assert not {"constant-text", "encoding-damage", "missing-text"} & {*found}
+    assert len(clean_table(looked).frame) == 40
+
+
 def test_typos_are_rare_and_one_letter_away():
     sizes = {
         "hardware": 100,
@@ -353,6 +422,8 @@ def test_a_file_that_is_not_there_is_said(tmp_path):
     "given, said",
     [
         ("1 row (0.3 %) have no text", "1 row (0.3 %) has no text."),
+        ("1 label name differ from", "1 label name differs from."),
+        ("1 text in 14 rows have two", "1 text in 14 rows has two."),
         ("1 client of 4 have few", "1 client of 4 has few."),
         ("11 rows have none", "11 rows have none."),
         ("1,000 rows have none", "1,000 rows have none."),
