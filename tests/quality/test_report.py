@@ -299,6 +299,13 @@ def test_a_rare_spelling_becomes_the_frequent_one(odd):
     assert set(clean_table(looked).frame["label"]) == {"hardware desk", "payroll"}
 
 
+@pytest.mark.parametrize("names", [("Q&A", "QA"), ("①", "1"), ("m²", "m2"), ("12.5", "12,5")])
+def test_a_rare_name_with_another_sign_is_asked_about_too(names):
+    rows = [(t, (names[0], "payroll")[i % 2], c) for i, (t, _, c) in enumerate(clean(80))]
+    (found,) = find("label-spellings", [*rows, (TEXT, names[1], "east")])
+    assert found.numbers["reason"] == "asked" and found.rows == (82,)
+
+
 def test_a_spelling_that_only_the_test_rows_have_is_no_class_of_its_own():
     test = [(f"{TEXT} {i}", "ONE KIND", "") for i in range(40)]
     assert find("label-spellings", clean(), test)[0].numbers["reason"] == "same"
