@@ -94,13 +94,13 @@ def find_merged(frame: pd.DataFrame, role: str) -> tuple[dict[str, str], pd.Seri
 
     The name itself is left out, or else its most frequent spelling. Blanks at the ends are none.
     """
-    pairs = frame[[f"{role}_raw", role]].value_counts().index.to_frame(index=False)
-    pairs = pd.DataFrame({"raw": pairs.iloc[:, 0].str.strip(), "name": pairs[role]})
-    pairs = pairs[pairs["name"] != ""].drop_duplicates()
-    pairs = pairs.iloc[np.argsort(pairs["raw"] != pairs["name"], kind="stable")]
-    merged = pairs[pairs.duplicated("name")]
-    same = dict(zip(merged["raw"], merged["name"]))
-    return same, frame[f"{role}_raw"].str.strip().isin(same)
+    raw = frame[f"{role}_raw"]
+    names, first = dict(zip(raw, frame[role])), {"": ""}
+    order = sorted(raw.value_counts().index, key=lambda cell: cell.strip() != names[cell])
+    for cell in order:
+        first.setdefault(names[cell], cell.strip())
+    odd = [cell for cell in order if names[cell] and cell.strip() != first[names[cell]]]
+    return {cell.strip(): names[cell] for cell in odd}, raw.isin(odd)
 
 
 def say_merged(frame: pd.DataFrame) -> Notes:

@@ -306,6 +306,14 @@ def test_a_rare_name_with_another_sign_is_asked_about_too(names):
     assert found.numbers["reason"] == "asked" and found.rows == (82,)
 
 
+@pytest.mark.parametrize(
+    "names", [("品質管理", "品質 管理"), ("10 %", "10%"), ("Help desk", "Helpdesk")]
+)
+def test_names_that_differ_in_blanks_only_are_one_however_frequent(names):
+    rows = [(t, names[i % 2], c) for i, (t, _, c) in enumerate(clean(80))]
+    assert set(clean_table(table(rows)).frame["label"]) == {names[0]}
+
+
 def test_a_spelling_that_only_the_test_rows_have_is_no_class_of_its_own():
     test = [(f"{TEXT} {i}", "ONE KIND", "") for i in range(40)]
     assert find("label-spellings", clean(), test)[0].numbers["reason"] == "same"

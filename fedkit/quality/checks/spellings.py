@@ -19,7 +19,7 @@ _LOOKS, _OLD = (
     str.maketrans({sign: group[0] for group in SIGNS[key].split() for sign in group[1:]})
     for key in ("alike", "kanji")
 )
-_BETWEEN = re.compile(r"(?<=\w)[\s_\-—/.,:&']+(?=\w)|_")
+_BETWEEN = re.compile(r"(?<=\w)[\s_\-—/.,:&']+(?=\w)|[\s_]")
 _BETWEEN_DIGITS = re.compile(r"(?<=\d)[\s_\-—/.,:&']+(?=\d)")  # 1.5 is not 15
 _MEANT = re.compile("[/.,:&'①-⓿²³¹]")  # signs by which real classes differ: Q&A and QA, ① and 1
 _ACCENT = re.compile("[\u0300-\u036f]")
@@ -82,9 +82,9 @@ def count_names(cells: pd.Series, train: pd.Series | np.ndarray) -> tuple[np.nda
 def find_variants(names: np.ndarray, sizes: np.ndarray) -> tuple[dict[str, str], dict[str, str]]:
     """Return {name: more frequent name} of spellings to merge, and of those to ask about.
 
-    sizes: training rows of each name. Merged is a name with at most a share SLIP of the other's
-    rows that differs in case, blanks, hyphens and look-alikes only; two frequent names may be two
-    classes. Of equally frequent names the first is kept.
+    sizes: training rows of each name. Merged is a name that differs in blanks, or that has at most
+    a share SLIP of the other's rows and differs in case, hyphens and look-alikes; two frequent
+    names may be two classes. Of equally frequent names the first is kept.
     """
     order = sorted(range(len(names)), key=lambda i: (-sizes[i], i))
     same: dict[str, str] = {}
@@ -94,8 +94,9 @@ def find_variants(names: np.ndarray, sizes: np.ndarray) -> tuple[dict[str, str],
         best = usual.setdefault(fold_meaning(names[i]) or names[i], i)
         if best == i:
             continue
-        rare = sizes[i] <= SLIP * sizes[best] and _class_of(names[i]) == _class_of(names[best])
-        (same if rare else asked)[names[i]] = names[best]
+        one, other = names[i], names[best]
+        slip = sizes[i] <= SLIP * sizes[best] or one.replace(" ", "") == other.replace(" ", "")
+        (same if slip and _class_of(one) == _class_of(other) else asked)[one] = other
     return same, asked
 
 
