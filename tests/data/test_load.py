@@ -74,10 +74,18 @@ def test_a_validation_split_by_any_name_is_read(tmp_path, name):
 @pytest.mark.parametrize(
     "name",
     [
-        "train_old.csv", "train.csv.bak", "test2.xlsx", "train (1).csv", "train.xls", "dev.csv",
-        "val/part.csv", "extra.parquet", "train-2.jsonl", "TEST_NEW.CSV",
+        "train_old.csv",
+        "train.csv.bak",
+        "test2.xlsx",
+        "train (1).csv",
+        "train.xls",
+        "dev.csv",
+        "val/part.csv",
+        "extra.parquet",
+        "train-2.jsonl",
+        "TEST_NEW.CSV",
     ],
-)  # fmt: skip
+)
 def test_files_beside_those_that_are_read_are_said(tmp_path, name):
     files = SPLIT_FOLDER | {"f/validation.csv": table_of(ROWS[22:]), f"f/{name}": "text,label\n"}
     corpus = load(tmp_path, "f", files)

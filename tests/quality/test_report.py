@@ -271,11 +271,25 @@ def test_folding_names():
 
 
 TWO_CLASSES = [
-    ("Q&A", "QA"), ("R&D", "RD"), ("US", "us"), ("①", "1"), ("m²", "m2"), ("A/B", "AB"),
-    ("1,000", "1000"), ("1.000", "1000"), ("01", "1"), ("Site 01", "Site 1"), ("résumé", "resume"),
-    ("髙松支店", "高松支店"), ("山﨑", "山崎"), ("渡邊", "渡辺"), ("齋藤", "斎藤"), ("A0", "AO"),
-    ("Hamburg", "hamburg"), ("help desk", "help-desk"),
-]  # fmt: skip
+    ("Q&A", "QA"),
+    ("R&D", "RD"),
+    ("US", "us"),
+    ("①", "1"),
+    ("m²", "m2"),
+    ("A/B", "AB"),
+    ("1,000", "1000"),
+    ("1.000", "1000"),
+    ("01", "1"),
+    ("Site 01", "Site 1"),
+    ("résumé", "resume"),
+    ("髙松支店", "高松支店"),
+    ("山﨑", "山崎"),
+    ("渡邊", "渡辺"),
+    ("齋藤", "斎藤"),
+    ("A0", "AO"),
+    ("Hamburg", "hamburg"),
+    ("help desk", "help-desk"),
+]
 
 
 @pytest.mark.parametrize("names", TWO_CLASSES)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from fedkit.core.formatting import quote, quoted_list
+from fedkit.data.cleaning import SIGNS
 from fedkit.data.load import RawTable
 from fedkit.quality.finding import (
     MOST_EXAMPLES,
@@ -22,12 +23,7 @@ from fedkit.quality.finding import (
 )
 from fedkit.quality.personal import find_personal_data, mask_personal_data
 
-# written by people and programs in place of a value; compared in NFKC and lower case
-_NOTHING = (
-    "na n/a n.a #n/a nan null none nil - -- --- ? ?? ??? . .. ... tbd tba todo unknown undefined"
-    " blank empty k.a unbekannt なし 無し 不明 未定 未分類 未設定 未入力 該当なし 空白 ー"
-)
-_PLACEHOLDERS = frozenset([*_NOTHING.split(), "not applicable", "not available", "no data"])
+_PLACEHOLDERS = frozenset(SIGNS["placeholders"].split("|"))
 _AROUND = " .,:;!?()[]<>{}*\"'"
 _SIGN = re.compile(r"[^\W_]")
 _LETTER = re.compile(r"[^\W\d_]")
