@@ -84,8 +84,8 @@ def table_of_rows(
     filled = [i for i, cell in enumerate(found.cells, start=1) if clean_name(cell)]
     if reading.preview:
         filled = [i for i, cell in enumerate(found.cells, start=1) if cell not in (None, "")]
-    elif not is_sheet:
-        filled = [len(found.cells)]
+    elif not is_sheet:  # a blank name counts if the first row goes as far
+        filled = [*filled, len(head[found.body][1]) if found.body < len(head) else 0]
     names = header_names(found.cells[: max(filled, default=0)], name)
     body = list(islice(chain(head[found.body :], rows), limits.MAX_ROWS + 1))
     notes = list(found.notes)
@@ -96,6 +96,9 @@ def table_of_rows(
         notes += fill_down(body, [m for m in merges if m[1] <= len(names)], name)
         body, dropped = drop_tail(body, len(names), name)
         notes += dropped
+        if not is_sheet and found.line:
+            body, repeated = _drop_repeated_headers(body, names, name)
+            notes += repeated
         refuse = _refuse_beyond if is_sheet else _refuse_ragged
         for line, row in body:
             refuse(row, names, name, line)
@@ -108,11 +111,43 @@ def _pad(row: Sequence[Any], width: int) -> Sequence[Any]:
 
 
 def _refuse_ragged(row: Sequence[Any], names: list[str], name: str, line: int) -> None:
-    if len(row) != len(names):
+    if len(row) < len(names) or any(row[len(names) :]):
+        last = line + sum(cell.count("\n") for cell in row)
+        place = f"line {line}" + (f" to {last} (one row by its quotes)" if last > line else "")
         raise FedkitError(
-            f"{quote(name)}, line {line}: {count_noun(len(row), 'cell')} where the header has"
+            f"{quote(name)}, {place}: {count_noun(len(row), 'cell')} where the header has"
             f" {len(names)}; put quotes around a cell that holds the delimiter, or mend the line"
         )
+
+
+def _drop_repeated_headers(
+    body: list[NumberedRow], names: list[str], name: str
+) -> tuple[list[NumberedRow], list[str]]:
+    """Drop rows that repeat the header, as joined files have them; a note says which.
+
+    Raises FedkitError for another header, below which the columns are others.
+    """
+    wanted = [heading.casefold() for heading in names]
+    signs = {*names, *wanted, *_KNOWN, *(known.capitalize() for known in _KNOWN)}
+    repeated = []
+    for line, row in body:
+        if signs.isdisjoint(row):
+            continue
+        found = [clean_name(cell).casefold() for cell in row if not _is_blank(cell)]
+        if found == [heading for heading in wanted if heading]:
+            repeated.append(line)
+        elif len(found) == len(set(found)) and sum(cell in signs for cell in found) > 1:
+            raise FedkitError(
+                f"{quote(name)}, line {line}: another header ({quoted_list(found, 6)}) below which"
+                " the columns are others; give each table a file of its own"
+            )
+    if not repeated:
+        return body, []
+    note = (
+        f"{quote(name)}: the header stands again in {count_noun(len(repeated), 'row')}, not read"
+        f" (line {quoted_list(repeated, 3)})"
+    )
+    return [row for row in body if row[0] not in set(repeated)], [note]
 
 
 def _refuse_beyond(row: Sequence[Any], names: list[str], name: str, line: int) -> None:
@@ -184,17 +219,29 @@ def find_header(
     """
     if not head:
         return FoundHeader([], 1, 0, [])
+    if header_row == 0 or (header_row is None and _is_data(head)):
+        first = head[0][1]
+        cells = [f"column {i}" for i in range(1, len(first) + 1)]
+        shown = ", ".join(f"{c} {quote(clean_name(v), 24)}" for c, v in zip(cells, first))
+        note = (
+            f"{quote(name)} has no header: row {head[0][0]} looks like data; the columns are"
+            f" {shown} (--header-row {head[0][0]} if it names them)"
+        )
+        return FoundHeader(cells, 0, 0, [note] if header_row is None else [])
     if header_row is not None:
         at = _index_of_line(head, name, header_row)
     else:
         at = _move_to_upper(head, _guess_header(head), merges)
     line, cells = head[at]
     notes = []
-    if at and header_row is None:
+    if at:
         above = quoted_list((_first_cell(c) for _, c in head[:at] if _count_filled(c)), 3)
+        how, choose = (
+            ("is", "") if header_row else ("was guessed to be", "; --header-row to choose")
+        )
         notes = [
-            f"{quote(name)}: the header was guessed to be row {line}; {count_noun(at, 'row')} above"
-            f" it not read ({above}); name header_row to choose"
+            f"{quote(name)}: the header {how} row {line}; {count_noun(at, 'row')} above"
+            f" it not read ({above}){choose}"
         ]
     if not _has_two_rows(head, at, merges):
         return FoundHeader(list(cells), line, at + 1, notes)
@@ -278,6 +325,22 @@ def _guess_header(head: list[NumberedRow]) -> int:
         if _count_filled(head[at][1]) >= typical:
             return 0  # the table has begun, and nothing above it was a header
     return 0
+
+
+def _is_data(head: list[NumberedRow]) -> bool:
+    """Return whether the first row is data: a value recurs among others, and no name is known."""
+    row = head[0][1]
+    again = [
+        column
+        for column in range(len(row))
+        if _recurs(head, 0, column)
+        and len({cells[column] for _, cells in head if column < len(cells)} - {"", None}) > 1
+        and any(
+            cells[column : column + 1] == row[column : column + 1] and cells != row
+            for _, cells in head
+        )
+    ]
+    return bool(again) and not _count_known([v for i, v in enumerate(row) if i not in again])
 
 
 def _move_to_upper(head: list[NumberedRow], at: int, merges: Sequence[MergedRange]) -> int:

@@ -11,10 +11,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import count_noun, one_line_error, quote
+from fedkit.core.formatting import count_noun, one_line_error, quote, quoted_list
 from fedkit.data import limits
 from fedkit.data.limits import MAX_COLUMNS, refuse_above
+from fedkit.data.readers.encoding import guess_encoding
 from fedkit.data.readers.table import (
     PREVIEW_ROWS,
     NumberedRow,
@@ -27,9 +31,15 @@ from fedkit.data.readers.table import (
 
 _LINE_END = re.compile(r"\n|\r(?!\n)")
 _BLOCK = 1_000_000  # characters of a text that are cut into lines at a time
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_NAMED_DELIMITER = re.compile(r'"?sep=(\t|[^"\w\s])"?(?=[\r\n])', re.IGNORECASE)  # Excel's
+_ESCAPED_QUOTE = re.compile(r'(?<!\\)((?:\\\\)*)\\"')
+_FIRST_LINE = re.compile(r"\s*(.*?),?[ \t\r]*\n\s*")
+_DECODER = json.JSONDecoder()
+_BETWEEN = re.compile(r"[\s,]*")  # objects of JSON
 _CONTROLS = bytes({*range(0x20)} - {*b"\t\n\x0b\x0c\r\x1a"}).decode()  # no text file holds them
 _CONTROL = re.compile(f"[{_CONTROLS}]")
+_JOINED = re.compile("(?<=[\r\n])\ufeff")
 _FILLED = re.compile("[^\ufeff\x1a \t\r\n]")
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks
 _MAGIC = {
@@ -47,8 +57,10 @@ def read_delimited(data: bytes, name: str, reading: Reading) -> TableRead:
     The delimiter is detected, and noted if the suffix promised another one. Raises FedkitError that
     names the line where a row has too few or too many cells.
     """
+    csv.field_size_limit(limits.MAX_PIECE)
     text, notes = decode_text(data, name, reading.encoding)
-    delimiter, more = detect_delimiter(text, name)
+    text, delimiter, more = detect_delimiter(text, name)
+    text, mended = _mend_quotes(text, delimiter, name)
     try:
         read = table_of_rows(iter_rows(text, delimiter, name), name, reading)
     except csv.Error as error:
@@ -56,38 +68,89 @@ def read_delimited(data: bytes, name: str, reading: Reading) -> TableRead:
             f"{quote(name)}, {one_line_error(error)}; look for a quote that is not closed "
             'or not doubled (a cell that holds quotes reads "so ""called""")'
         ) from None
-    return replace(read, notes=[*notes, *more, *read.notes])
+    swallowed = _find_swallowed_rows(read.frame, delimiter, name)
+    return replace(read, notes=[*notes, *more, *mended, *read.notes, *swallowed])
+
+
+def _mend_quotes(text: str, delimiter: str, name: str) -> tuple[str, list[str]]:
+    """Return the text with blanks beside quotes left out, and with \\" as "", if it is so meant."""
+    notes, end = [], re.escape(delimiter)
+    if '\\"' in text:
+        doubled = _ESCAPED_QUOTE.sub(r'\1""', text)
+        if _count_fitting(doubled, delimiter) > _count_fitting(text, delimiter):
+            text = doubled
+            notes = [f'{quote(name)}: \\" was read as a quote inside a cell']
+    blanks = " +" if delimiter == "\t" else "[ \t]+"
+    if '"' in text and re.search(f'{end}{blanks}"|"{blanks}{end}', text):
+        cell = f'(^|{end})(?:{blanks})?("(?:[^"]|"")*+")(?:{blanks})?(?=[\r\n]|{end}|\\Z)'
+        closer = re.sub(cell, r"\1\2", text, flags=re.MULTILINE)
+        if number := len(text) - len(closer):
+            notes.append(f"{quote(name)}: {count_noun(number, 'blank')} beside quotes left out")
+        text = closer
+    return text, notes
+
+
+def _count_fitting(text: str, delimiter: str) -> int:
+    """Return how many rows are as wide as the first one, up to the first that cannot be read."""
+    number, width = 0, 0
+    try:
+        for row in csv.reader(split_lines(text), delimiter=delimiter, strict=True):
+            width = width or len(row)
+            number += len(row) == width
+    except csv.Error:
+        pass
+    return number
+
+
+def _find_swallowed_rows(frame: pd.DataFrame, delimiter: str, name: str) -> list[str]:
+    """Note cells over several lines that hold rows: as many cells, and values known elsewhere."""
+    tall = np.flatnonzero(np.diff(frame.index, append=frame.index[-1] + 2) > 1)
+    found, known = [], list[set[str]]()
+    for line, row in zip(frame.index[tall], frame.to_numpy()[tall].tolist() if len(tall) else ()):
+        for column, cell in enumerate(row):
+            if not (isinstance(cell, str) and "\n" in cell and delimiter in cell):
+                continue
+            known = known or [set(frame[c][frame[c].duplicated()]) for c in frame.columns]
+            inside = list(csv.reader(cell.splitlines()[:-1], delimiter=delimiter))
+            inside[0] = [""] * column + inside[0]
+            rows = sum(
+                len(cells) == len(row) and any(c and c in k for c, k in zip(cells, known))
+                for cells in inside
+            )
+            if 2 * rows > len(inside):
+                last = line + sum(one.count("\n") for one in row)
+                found.append(f"lines {line} to {last} ({count_noun(rows, 'row')} inside)")
+    return [
+        f"{quote(name)}: a cell spans {where}: look for a quote too many or too few there"
+        for where in found[:10]
+    ]
 
 
 def read_jsonl(data: bytes, name: str, reading: Reading) -> TableRead:
-    """Return JSON Lines (one object per line) as a table; a key that a line lacks is None.
+    """Return JSON Lines, an array or other objects one after another as a table.
 
+    A key that an object lacks is None; one object alone stands for the list of objects in it.
     Raises FedkitError that names the line which is not a JSON object.
     """
     text, notes = decode_text(data, name, reading.encoding)
-    if reading.preview:
-        text = "\n".join(text.split("\n", PREVIEW_ROWS)[:PREVIEW_ROWS])
-    if text.lstrip().startswith("["):
-        raise FedkitError(
-            f"{quote(name)} holds one JSON array; write one object per line instead (JSON Lines)"
-        )
     keys: list[str] = []
     known: set[str] = set()
     rows: list[list[Any]] = []
     lines, nested = [], 0
-    for number, line in enumerate(split_lines(text), start=1):
-        if not line.strip():
-            continue
-        refuse_above("MAX_PIECE", len(line), name, f"line {number}")
-        found = _parse_object(line, name, number)
+    first = _FIRST_LINE.match(text)
+    by_line = first and first.end() < len(text) and _is_object(first[1])
+    objects = _line_objects(text, name) if by_line else _stream_objects(text, name, notes)
+    for number, piece, found in itertools.islice(
+        objects, PREVIEW_ROWS if reading.preview else None
+    ):
         if list(found) == keys:
             row = list(found.values())
         else:
             keys += [key for key in found if key not in known]
             known.update(keys)
             row = [found.get(key) for key in keys]
-        if ("[" in line or line.count("{") > 1) and any(isinstance(v, (list, dict)) for v in row):
-            nested += 4 * sum(map(line.count, ",[{:"))  # an object takes as much as four cells
+        if ("[" in piece or piece.count("{") > 1) and any(isinstance(v, (list, dict)) for v in row):
+            nested += 4 * sum(map(piece.count, ",[{:"))  # an object takes as much as four cells
         rows.append(row)
         lines.append(number)
         if len(keys) > MAX_COLUMNS:
@@ -100,14 +163,122 @@ def read_jsonl(data: bytes, name: str, reading: Reading) -> TableRead:
     return TableRead(cell_table(rows, names, name, lines), notes)
 
 
-def detect_delimiter(text: str, name: str) -> tuple[str, list[str]]:
-    """Return the delimiter of file `name`, and a note if its suffix promised another."""
-    expected = "\t" if name.lower().endswith(".tsv") else ","
-    delimiter = sniff_delimiter(text, expected)
-    note = (
-        f"{quote(name)} separates its cells by {DELIMITERS[delimiter]}, not {DELIMITERS[expected]}"
+def _is_object(line: str) -> bool:
+    try:
+        return len(line) <= limits.MAX_PIECE and isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _line_objects(text: str, name: str) -> Iterator[tuple[int, str, dict]]:
+    """Yield the object of each line, with the line's number; a comma after it is left out."""
+    for number, line in enumerate(split_lines(text), start=1):
+        if line := line.strip():
+            refuse_above("MAX_PIECE", len(line), name, f"line {number}")
+            try:
+                found = json.loads(line.rstrip(","))
+            except (ValueError, RecursionError) as error:
+                raise _not_json_error(error, name, number) from None
+            yield number, line, _require_object(found, name, number)
+
+
+def _stream_objects(text: str, name: str, notes: list[str]) -> Iterator[tuple[int, str, dict]]:
+    """Yield objects over any number of lines, in an array or not, each with its first line.
+
+    One object alone stands for the list of objects in it. A window of the text is decoded, so that
+    no piece beyond the limit is.
+    """
+    at, number, counted, base, window, in_array = 0, 1, 0, 0, "", False
+    while (at := _skip_between(text, at)) < len(text):
+        if text[at] == "[]"[in_array]:
+            in_array, at = not in_array, at + 1
+            continue
+        number, alone, counted = number + text.count("\n", counted, at), counted == 0, at
+        try:
+            found, end = _DECODER.raw_decode(window, at - base)
+        except (ValueError, RecursionError):
+            base, window = at, text[at : at + limits.MAX_PIECE]
+            found, end = _decode_whole(window, len(text) - at, name, number)
+        row = _require_object(found, name, number)
+        if alone and not in_array and _skip_between(text, base + end) == len(text):
+            lines = "\n" * (number - 1)
+            inside = lines + _cut_out_list(row, window[:end], name, notes)
+            yield from _stream_objects(inside, name, notes)
+            return
+        yield number, window[at - base : end], row
+        at = base + end
+    if in_array:
+        raise FedkitError(f"{quote(name)} ends inside its JSON array; was it cut short?")
+
+
+def _cut_out_list(found: dict, text: str, name: str, notes: list[str]) -> str:
+    """Return the one list of objects in an object, as text below as many lines as in the file."""
+    deeper = (value for value in found.values() if isinstance(value, dict))
+    for level in (found, *deeper):
+        lists = {k: v for k, v in level.items() if isinstance(v, list) and _holds_objects(v)}
+        if len(lists) == 1:
+            break
+    else:
+        raise FedkitError(
+            f"{quote(name)} holds one JSON object ({quoted_list(found, 6)}) and not one list of"
+            " objects in it; write one object per line instead (JSON Lines)"
+        )
+    key, rows = lists.popitem()
+    notes.append(f"{quote(name)} holds one JSON object; the list {quote(key)} in it was read")
+    starts = (match.start() for match in re.finditer(r"\[\s*\{", text))
+    start = next(at for at in starts if _DECODER.raw_decode(text, at)[0] == rows)
+    return "\n" * text.count("\n", 0, start) + text[start : _DECODER.raw_decode(text, start)[1]]
+
+
+def _holds_objects(values: list) -> bool:
+    return bool(values) and all(isinstance(value, dict) for value in values)
+
+
+def _skip_between(text: str, at: int) -> int:
+    found = _BETWEEN.match(text, at)
+    return found.end() if found else at
+
+
+def _decode_whole(window: str, left: int, name: str, number: int) -> tuple[Any, int]:
+    """Decode the first value of a window. left: characters of the file from there on."""
+    try:
+        return _DECODER.raw_decode(window)
+    except (ValueError, RecursionError) as error:
+        place = getattr(error, "pos", 0)
+        if place >= len(window) - 1 or "Unterminated" in str(error):  # cut by the window's end
+            refuse_above("MAX_PIECE", left, name, f"the JSON from line {number} on")
+        number += getattr(error, "lineno", 1) - 1
+        raise _not_json_error(error, name, number) from None
+
+
+def _not_json_error(error: Exception, name: str, number: int) -> FedkitError:
+    return FedkitError(
+        f"{quote(name)}, line {number}: not JSON ({one_line_error(error)}); write one object per"
+        ' line, such as {"text": "...", "label": "..."}'
     )
-    return delimiter, [note] if delimiter != expected else []
+
+
+def _require_object(found: Any, name: str, number: int) -> dict:
+    if not isinstance(found, dict):
+        raise FedkitError(
+            f"{quote(name)}, line {number}: a JSON {type(found).__name__} where an object is needed"
+        )
+    return found
+
+
+def detect_delimiter(text: str, name: str) -> tuple[str, str, list[str]]:
+    """Return the text, the delimiter of file `name`, and a note if its suffix promised another.
+
+    A first line such as sep=; names the delimiter, and is left empty in the text.
+    """
+    expected = "\t" if name.lower().endswith(".tsv") else ","
+    if named := _NAMED_DELIMITER.match(text):
+        text, delimiter = text[named.end() :], named[1]
+    else:
+        delimiter = sniff_delimiter(text, expected)
+    word = DELIMITERS.get(delimiter, quote(delimiter))
+    note = f"{quote(name)} separates its cells by {word}, not {DELIMITERS[expected]}"
+    return text, delimiter, [note] if delimiter != expected else []
 
 
 def sniff_delimiter(text: str, expected: str) -> str:
@@ -118,7 +289,8 @@ def sniff_delimiter(text: str, expected: str) -> str:
     """
 
     def fit(delimiter: str) -> tuple[bool, int, bool]:
-        rows = csv.reader(io.StringIO(text[:65_536], newline=""), delimiter=delimiter)
+        start = io.StringIO(text[:65_536], newline="")
+        rows = csv.reader(start, delimiter=delimiter, skipinitialspace=delimiter != "\t")
         try:
             widths = [len(row) for row in itertools.islice(rows, 50) if row]
         except csv.Error:
@@ -169,36 +341,22 @@ def iter_rows(text: str, delimiter: str, name: str) -> Iterator[NumberedRow]:
                 yield line, row
             line = reader.line_num + 1
     except csv.Error as error:
-        raise csv.Error(f"line {reader.line_num}: {one_line_error(error)}") from None
-
-
-def _parse_object(line: str, name: str, number: int) -> dict:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise FedkitError(
-            f"{quote(name)}, line {number}: not JSON ({one_line_error(error)});"
-            " write one object per"
-            ' line, such as {"text": "...", "label": "..."}'
-        ) from None
-    if not isinstance(row, dict):
-        raise FedkitError(
-            f"{quote(name)}, line {number}: a JSON {type(row).__name__} where an object is needed"
-        )
-    return row
+        begun = f", in the row that begins in line {line}" if line < reader.line_num else ""
+        raise csv.Error(f"line {reader.line_num}: {one_line_error(error)}{begun}") from None
 
 
 def decode_text(data: bytes, name: str, encoding: str | None = None) -> tuple[str, list[str]]:
     """Return the text in the bytes of file `name`, and notes on how it was decoded.
 
-    Tried in this order, each strictly: utf-8-sig, then cp932, which is what Excel writes in Japan.
-    No detector is used: they confuse cp932 with similar encodings and change characters silently.
-    A given `encoding` is used strictly and alone. Raises FedkitError for an empty file, bytes that
-    do not fit, an unknown encoding, UTF-16 without `encoding`, and binary data.
+    utf-8-sig is tried first, strictly, then `guess_encoding`. A given `encoding` is used strictly
+    and alone. Raises FedkitError for an empty file, bytes that do not fit, an unknown encoding,
+    UTF-16 without `encoding`, and binary data.
     """
     _refuse_other_formats(data, name, encoding)
     _refuse_long_lines(data, name)
     text, notes = _decode(data, name, encoding)
+    if "\ufeff" in text:  # files were joined
+        text = _JOINED.sub("", text)
     if not _FILLED.search(text):
         raise FedkitError(
             f"{quote(name)} is empty; the first row must name the columns, one example per row"
@@ -225,6 +383,10 @@ def _refuse_other_formats(data: bytes, name: str, encoding: str | None) -> None:
                 f"{quote(name)} is {what}, not text; give it the suffix it should have, or save"
                 " as CSV"
             )
+    if encoding is None and (b"\x1b$B" in data or b"\x1b$@" in data):
+        raise FedkitError(
+            f"{quote(name)} looks like ISO-2022-JP; add --encoding iso2022_jp, or save it as UTF-8"
+        )
     if encoding is None and b"\0" in data and data[:2] not in UTF_16:
         raise _not_text_error(name, data.count(0), "zero byte")
     if encoding is None and data[:2] in UTF_16:
@@ -253,10 +415,16 @@ def _not_text_error(name: str, number: int, what: str) -> FedkitError:
 def _decode(data: bytes, name: str, encoding: str | None) -> tuple[str, list[str]]:
     if encoding is not None:
         return _decode_as(data, name, encoding), []
-    try:
-        return data.decode("utf-8-sig"), []
-    except UnicodeDecodeError:
-        return _decode_cp932(data, name)
+    guessed = guess_encoding(data, name)
+    text = data.decode(guessed)
+    if guessed == "utf-8-sig":
+        return text, []
+    sample = next((line for line in text.splitlines() if not line.isascii()), "")
+    note = (
+        f"{quote(name)} is not UTF-8 and was read as {guessed}: {quote(sample, 40)}"
+        " (name --encoding if that looks wrong)"
+    )
+    return text, [note]
 
 
 def _decode_as(data: bytes, name: str, encoding: str) -> str:
@@ -265,26 +433,10 @@ def _decode_as(data: bytes, name: str, encoding: str) -> str:
     except UnicodeError as error:
         raise FedkitError(
             f"{quote(name)} is not {quote(encoding)} ({one_line_error(error)});"
-            " leave --encoding out to try utf-8 and cp932"
+            " leave --encoding out to try utf-8, cp932 and cp1252"
         ) from None
     except (LookupError, ValueError):
         raise FedkitError(
             f"unknown encoding {quote(encoding)}; --encoding takes names such as utf-8, cp932,"
             " euc-jp, utf-16"
         ) from None
-
-
-def _decode_cp932(data: bytes, name: str) -> tuple[str, list[str]]:
-    try:
-        text = data.decode("cp932")
-    except UnicodeDecodeError:
-        raise FedkitError(
-            f"{quote(name)} is neither UTF-8 nor cp932 (Japanese Windows); name what it is, "
-            "for example --encoding euc-jp or --encoding latin-1"
-        ) from None
-    sample = next((line for line in text.splitlines() if not line.isascii()), "")
-    note = (
-        f"{quote(name)} is not UTF-8 and was read as cp932: {quote(sample, 40)}"
-        " (name --encoding if that looks wrong)"
-    )
-    return text, [note]
