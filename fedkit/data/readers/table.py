@@ -127,27 +127,22 @@ def _drop_repeated_headers(
 
     Raises FedkitError for another header, below which the columns are others.
     """
+    signs = {*names, *_KNOWN, *(known.capitalize() for known in _KNOWN)}
     wanted = [heading.casefold() for heading in names]
-    signs = {*names, *wanted, *_KNOWN, *(known.capitalize() for known in _KNOWN)}
-    repeated = []
+    again = []
     for line, row in body:
-        if signs.isdisjoint(row):
-            continue
-        found = [clean_name(cell).casefold() for cell in row if not _is_blank(cell)]
-        if found == [heading for heading in wanted if heading]:
-            repeated.append(line)
-        elif len(found) == len(set(found)) and sum(cell in signs for cell in found) > 1:
-            raise FedkitError(
-                f"{quote(name)}, line {line}: another header ({quoted_list(found, 6)}) below which"
-                " the columns are others; give each table a file of its own"
-            )
-    if not repeated:
-        return body, []
-    note = (
-        f"{quote(name)}: the header stands again in {count_noun(len(repeated), 'row')}, not read"
-        f" (line {quoted_list(repeated, 3)})"
-    )
-    return [row for row in body if row[0] not in set(repeated)], [note]
+        if not signs.isdisjoint(row):
+            found = [clean_name(cell).casefold() for cell in row]
+            if found == wanted:
+                again.append(line)
+            elif sorted(found) == sorted(wanted) or len(_KNOWN.intersection(found)) > 1:
+                raise FedkitError(
+                    f"{quote(name)}, line {line}: another header ({quoted_list(found, 6)}); columns"
+                    " change there: give each table a file of its own"
+                )
+    note = f"{quote(name)}: the header stands again in {count_noun(len(again), 'row')}, not read"
+    kept = [row for row in body if row[0] not in {*again}] if again else body
+    return kept, [f"{note} (first in line {again[0]})"] if again else []
 
 
 def _refuse_beyond(row: Sequence[Any], names: list[str], name: str, line: int) -> None:
@@ -220,12 +215,11 @@ def find_header(
     if not head:
         return FoundHeader([], 1, 0, [])
     if header_row == 0 or (header_row is None and _is_data(head)):
-        first = head[0][1]
-        cells = [f"column {i}" for i in range(1, len(first) + 1)]
-        shown = ", ".join(f"{c} {quote(clean_name(v), 24)}" for c, v in zip(cells, first))
+        cells = [f"column {i}" for i in range(1, len(head[0][1]) + 1)]
         note = (
-            f"{quote(name)} has no header: row {head[0][0]} looks like data; the columns are"
-            f" {shown} (--header-row {head[0][0]} if it names them)"
+            f"{quote(name)} has no header, as row {head[0][0]} looks like data"
+            f" ({quoted_list(head[0][1], 6)}); the columns are called {quoted_list(cells, 6)}"
+            f" (--header-row {head[0][0]} if it names them)"
         )
         return FoundHeader(cells, 0, 0, [note] if header_row is None else [])
     if header_row is not None:
@@ -330,17 +324,12 @@ def _guess_header(head: list[NumberedRow]) -> int:
 def _is_data(head: list[NumberedRow]) -> bool:
     """Return whether the first row is data: a value recurs among others, and no name is known."""
     row = head[0][1]
-    again = [
-        column
-        for column in range(len(row))
-        if _recurs(head, 0, column)
-        and len({cells[column] for _, cells in head if column < len(cells)} - {"", None}) > 1
-        and any(
-            cells[column : column + 1] == row[column : column + 1] and cells != row
-            for _, cells in head
-        )
+    others = [cells for _, cells in head if cells != row]
+    columns = [
+        {cells[i] for cells in others if i < len(cells)} - {"", None} for i in range(len(row))
     ]
-    return bool(again) and not _count_known([v for i, v in enumerate(row) if i not in again])
+    again = [cell in found and len(found) > 1 for cell, found in zip(row, columns)]
+    return any(again) and not _count_known([c for c, recurs in zip(row, again) if not recurs])
 
 
 def _move_to_upper(head: list[NumberedRow], at: int, merges: Sequence[MergedRange]) -> int:

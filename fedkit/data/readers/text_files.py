@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import count_noun, one_line_error, quote, quoted_list
+from fedkit.core.formatting import count_noun, one_line_error, quote
 from fedkit.data import limits
 from fedkit.data.limits import MAX_COLUMNS, refuse_above
 from fedkit.data.readers.encoding import guess_encoding
@@ -33,14 +33,12 @@ _LINE_END = re.compile(r"\n|\r(?!\n)")
 _BLOCK = 1_000_000  # characters of a text that are cut into lines at a time
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _NAMED_DELIMITER = re.compile(r'"?sep=(\t|[^"\w\s])"?(?=[\r\n])', re.IGNORECASE)  # Excel's
-_ESCAPED_QUOTE = re.compile(r'(?<!\\)((?:\\\\)*)\\"')
-_FIRST_LINE = re.compile(r"\s*(.*?),?[ \t\r]*\n\s*")
-_DECODER = json.JSONDecoder()
-_BETWEEN = re.compile(r"[\s,]*")  # objects of JSON
+_BY_LINE = re.compile(r"\s*\[?\s*\{.*\}[ \t\r,]*\n\s*\S")  # JSON with an object on its first line
 _CONTROLS = bytes({*range(0x20)} - {*b"\t\n\x0b\x0c\r\x1a"}).decode()  # no text file holds them
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 _JOINED = re.compile("(?<=[\r\n])\ufeff")
 _FILLED = re.compile("[^\ufeff\x1a \t\r\n]")
+_ISO_2022_JP = re.compile(rb"\x1b\$[@B]")
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks
 _MAGIC = {
     b"PK\x03\x04": "a zip or .xlsx file",
@@ -60,7 +58,7 @@ def read_delimited(data: bytes, name: str, reading: Reading) -> TableRead:
     csv.field_size_limit(limits.MAX_PIECE)
     text, notes = decode_text(data, name, reading.encoding)
     text, delimiter, more = detect_delimiter(text, name)
-    text, mended = _mend_quotes(text, delimiter, name)
+    text, mended = _drop_blanks(text, delimiter, name)
     try:
         read = table_of_rows(iter_rows(text, delimiter, name), name, reading)
     except csv.Error as error:
@@ -72,34 +70,16 @@ def read_delimited(data: bytes, name: str, reading: Reading) -> TableRead:
     return replace(read, notes=[*notes, *more, *mended, *read.notes, *swallowed])
 
 
-def _mend_quotes(text: str, delimiter: str, name: str) -> tuple[str, list[str]]:
-    """Return the text with blanks beside quotes left out, and with \\" as "", if it is so meant."""
-    notes, end = [], re.escape(delimiter)
-    if '\\"' in text:
-        doubled = _ESCAPED_QUOTE.sub(r'\1""', text)
-        if _count_fitting(doubled, delimiter) > _count_fitting(text, delimiter):
-            text = doubled
-            notes = [f'{quote(name)}: \\" was read as a quote inside a cell']
-    blanks = " +" if delimiter == "\t" else "[ \t]+"
-    if '"' in text and re.search(f'{end}{blanks}"|"{blanks}{end}', text):
-        cell = f'(^|{end})(?:{blanks})?("(?:[^"]|"")*+")(?:{blanks})?(?=[\r\n]|{end}|\\Z)'
-        closer = re.sub(cell, r"\1\2", text, flags=re.MULTILINE)
-        if number := len(text) - len(closer):
-            notes.append(f"{quote(name)}: {count_noun(number, 'blank')} beside quotes left out")
-        text = closer
-    return text, notes
-
-
-def _count_fitting(text: str, delimiter: str) -> int:
-    """Return how many rows are as wide as the first one, up to the first that cannot be read."""
-    number, width = 0, 0
-    try:
-        for row in csv.reader(split_lines(text), delimiter=delimiter, strict=True):
-            width = width or len(row)
-            number += len(row) == width
-    except csv.Error:
-        pass
-    return number
+def _drop_blanks(text: str, delimiter: str, name: str) -> tuple[str, list[str]]:
+    """Return the text without the blanks between a delimiter and a quote, and a note if any."""
+    end, blanks = re.escape(delimiter), " +" if delimiter == "\t" else "[ \t]+"
+    if '"' not in text or not re.search(f'{end}{blanks}"|"{blanks}{end}', text):
+        return text, []
+    cell = f'(^|{end})(?:{blanks})?("(?:[^"]|"")*+")(?:{blanks})?(?=[\r\n]|{end}|\\Z)'
+    closer = re.sub(cell, r"\1\2", text, flags=re.MULTILINE)
+    number = len(text) - len(closer)
+    note = f"{quote(name)}: {count_noun(number, 'blank')} beside quotes left out"
+    return closer, [note] if number else []
 
 
 def _find_swallowed_rows(frame: pd.DataFrame, delimiter: str, name: str) -> list[str]:
@@ -107,23 +87,19 @@ def _find_swallowed_rows(frame: pd.DataFrame, delimiter: str, name: str) -> list
     tall = np.flatnonzero(np.diff(frame.index, append=frame.index[-1] + 2) > 1)
     found, known = [], list[set[str]]()
     for line, row in zip(frame.index[tall], frame.to_numpy()[tall].tolist() if len(tall) else ()):
-        for column, cell in enumerate(row):
-            if not (isinstance(cell, str) and "\n" in cell and delimiter in cell):
-                continue
-            known = known or [set(frame[c][frame[c].duplicated()]) for c in frame.columns]
-            inside = list(csv.reader(cell.splitlines()[:-1], delimiter=delimiter))
-            inside[0] = [""] * column + inside[0]
-            rows = sum(
-                len(cells) == len(row) and any(c and c in k for c, k in zip(cells, known))
-                for cells in inside
+        cell = max(row, key=lambda one: one.count("\n") if one else 0)
+        if not cell or "\n" not in cell or delimiter not in cell:
+            continue
+        known = known or [set(frame[c][frame[c].duplicated()]) - {""} for c in frame.columns]
+        inside = list(csv.reader(cell.splitlines()[:-1], delimiter=delimiter))
+        inside[0] = [""] * row.index(cell) + inside[0]
+        hits = [any(c in k for c, k in zip(i, known)) for i in inside if len(i) == len(row)]
+        if 2 * sum(hits) > len(inside):
+            found.append(
+                f"{quote(name)}: a cell spans lines {line} to {line + cell.count(chr(10))}, which"
+                f" look like {count_noun(sum(hits), 'row')}: a quote too many or too few in there?"
             )
-            if 2 * rows > len(inside):
-                last = line + sum(one.count("\n") for one in row)
-                found.append(f"lines {line} to {last} ({count_noun(rows, 'row')} inside)")
-    return [
-        f"{quote(name)}: a cell spans {where}: look for a quote too many or too few there"
-        for where in found[:10]
-    ]
+    return found[:10]
 
 
 def read_jsonl(data: bytes, name: str, reading: Reading) -> TableRead:
@@ -137,9 +113,9 @@ def read_jsonl(data: bytes, name: str, reading: Reading) -> TableRead:
     known: set[str] = set()
     rows: list[list[Any]] = []
     lines, nested = [], 0
-    first = _FIRST_LINE.match(text)
-    by_line = first and first.end() < len(text) and _is_object(first[1])
-    objects = _line_objects(text, name) if by_line else _stream_objects(text, name, notes)
+    objects = _line_objects(text, name)
+    if not _BY_LINE.match(text) and len(text) <= limits.MAX_PIECE:
+        objects = _whole_objects(text, name, notes)
     for number, piece, found in itertools.islice(
         objects, PREVIEW_ROWS if reading.preview else None
     ):
@@ -163,92 +139,54 @@ def read_jsonl(data: bytes, name: str, reading: Reading) -> TableRead:
     return TableRead(cell_table(rows, names, name, lines), notes)
 
 
-def _is_object(line: str) -> bool:
-    try:
-        return len(line) <= limits.MAX_PIECE and isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
-        return False
-
-
 def _line_objects(text: str, name: str) -> Iterator[tuple[int, str, dict]]:
-    """Yield the object of each line, with the line's number; a comma after it is left out."""
+    """Yield the object of each line, with its number; commas and an array around are left out."""
     for number, line in enumerate(split_lines(text), start=1):
-        if line := line.strip():
+        line = line.strip().rstrip(",")
+        if line.startswith("[{") or line == "[":
+            line = line[1:]
+        if line.endswith("}]") or line == "]":
+            line = line[:-1]
+        if line:
             refuse_above("MAX_PIECE", len(line), name, f"line {number}")
-            try:
-                found = json.loads(line.rstrip(","))
-            except (ValueError, RecursionError) as error:
-                raise _not_json_error(error, name, number) from None
-            yield number, line, _require_object(found, name, number)
+            yield number, line, _parse_object(line, name, number)
 
 
-def _stream_objects(text: str, name: str, notes: list[str]) -> Iterator[tuple[int, str, dict]]:
-    """Yield objects over any number of lines, in an array or not, each with its first line.
-
-    One object alone stands for the list of objects in it. A window of the text is decoded, so that
-    no piece beyond the limit is.
-    """
-    at, number, counted, base, window, in_array = 0, 1, 0, 0, "", False
-    while (at := _skip_between(text, at)) < len(text):
-        if text[at] == "[]"[in_array]:
-            in_array, at = not in_array, at + 1
-            continue
-        number, alone, counted = number + text.count("\n", counted, at), counted == 0, at
-        try:
-            found, end = _DECODER.raw_decode(window, at - base)
-        except (ValueError, RecursionError):
-            base, window = at, text[at : at + limits.MAX_PIECE]
-            found, end = _decode_whole(window, len(text) - at, name, number)
-        row = _require_object(found, name, number)
-        if alone and not in_array and _skip_between(text, base + end) == len(text):
-            lines = "\n" * (number - 1)
-            inside = lines + _cut_out_list(row, window[:end], name, notes)
-            yield from _stream_objects(inside, name, notes)
-            return
-        yield number, window[at - base : end], row
-        at = base + end
-    if in_array:
-        raise FedkitError(f"{quote(name)} ends inside its JSON array; was it cut short?")
-
-
-def _cut_out_list(found: dict, text: str, name: str, notes: list[str]) -> str:
-    """Return the one list of objects in an object, as text below as many lines as in the file."""
-    deeper = (value for value in found.values() if isinstance(value, dict))
-    for level in (found, *deeper):
-        lists = {k: v for k, v in level.items() if isinstance(v, list) and _holds_objects(v)}
-        if len(lists) == 1:
-            break
-    else:
-        raise FedkitError(
-            f"{quote(name)} holds one JSON object ({quoted_list(found, 6)}) and not one list of"
-            " objects in it; write one object per line instead (JSON Lines)"
-        )
-    key, rows = lists.popitem()
-    notes.append(f"{quote(name)} holds one JSON object; the list {quote(key)} in it was read")
-    starts = (match.start() for match in re.finditer(r"\[\s*\{", text))
-    start = next(at for at in starts if _DECODER.raw_decode(text, at)[0] == rows)
-    return "\n" * text.count("\n", 0, start) + text[start : _DECODER.raw_decode(text, start)[1]]
-
-
-def _holds_objects(values: list) -> bool:
-    return bool(values) and all(isinstance(value, dict) for value in values)
-
-
-def _skip_between(text: str, at: int) -> int:
-    found = _BETWEEN.match(text, at)
-    return found.end() if found else at
-
-
-def _decode_whole(window: str, left: int, name: str, number: int) -> tuple[Any, int]:
-    """Decode the first value of a window. left: characters of the file from there on."""
+def _whole_objects(text: str, name: str, notes: list[str]) -> Iterator[tuple[int, str, dict]]:
+    """Yield the objects of a JSON array, or of the one list in a JSON object, counted from 1."""
     try:
-        return _DECODER.raw_decode(window)
+        found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        place = getattr(error, "pos", 0)
-        if place >= len(window) - 1 or "Unterminated" in str(error):  # cut by the window's end
-            refuse_above("MAX_PIECE", left, name, f"the JSON from line {number} on")
-        number += getattr(error, "lineno", 1) - 1
+        raise _not_json_error(error, name, getattr(error, "lineno", 1)) from None
+    levels = [found, *found.values()] if isinstance(found, dict) else []
+    for level in (level for level in levels if isinstance(level, dict)):
+        lists = {key: value for key, value in level.items() if _is_rows(value)}
+        if len(lists) == 1:
+            key, found = lists.popitem()
+            notes.append(f"{quote(name)} is one JSON object; the list {quote(key)} in it was read")
+            break
+    if not _is_rows(found):
+        raise FedkitError(
+            f"{quote(name)} holds one JSON {type(found).__name__}, and not one list of objects in"
+            " it; write one object per line instead (JSON Lines)"
+        )
+    yield from ((number, json.dumps(row), row) for number, row in enumerate(found, start=1))
+
+
+def _is_rows(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
+
+
+def _parse_object(line: str, name: str, number: int) -> dict:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
         raise _not_json_error(error, name, number) from None
+    if not isinstance(row, dict):
+        raise FedkitError(
+            f"{quote(name)}, line {number}: a JSON {type(row).__name__} where an object is needed"
+        )
+    return row
 
 
 def _not_json_error(error: Exception, name: str, number: int) -> FedkitError:
@@ -256,14 +194,6 @@ def _not_json_error(error: Exception, name: str, number: int) -> FedkitError:
         f"{quote(name)}, line {number}: not JSON ({one_line_error(error)}); write one object per"
         ' line, such as {"text": "...", "label": "..."}'
     )
-
-
-def _require_object(found: Any, name: str, number: int) -> dict:
-    if not isinstance(found, dict):
-        raise FedkitError(
-            f"{quote(name)}, line {number}: a JSON {type(found).__name__} where an object is needed"
-        )
-    return found
 
 
 def detect_delimiter(text: str, name: str) -> tuple[str, str, list[str]]:
@@ -383,17 +313,14 @@ def _refuse_other_formats(data: bytes, name: str, encoding: str | None) -> None:
                 f"{quote(name)} is {what}, not text; give it the suffix it should have, or save"
                 " as CSV"
             )
-    if encoding is None and (b"\x1b$B" in data or b"\x1b$@" in data):
+    wide = "utf-32" if data[:4] == b"\xff\xfe\x00\x00" else "utf-16"
+    looks = wide if data[:2] in UTF_16 else "iso2022_jp" if _ISO_2022_JP.search(data) else None
+    if encoding is None and looks:
         raise FedkitError(
-            f"{quote(name)} looks like ISO-2022-JP; add --encoding iso2022_jp, or save it as UTF-8"
+            f"{quote(name)} looks like {looks.upper()}; add --encoding {looks}, or save it as UTF-8"
         )
-    if encoding is None and b"\0" in data and data[:2] not in UTF_16:
+    if encoding is None and b"\0" in data:
         raise _not_text_error(name, data.count(0), "zero byte")
-    if encoding is None and data[:2] in UTF_16:
-        wide = "utf-32" if data[:4] == b"\xff\xfe\x00\x00" else "utf-16"
-        raise FedkitError(
-            f"{quote(name)} looks like {wide.upper()}; add --encoding {wide}, or save it as UTF-8"
-        )
 
 
 def _refuse_long_lines(data: bytes, name: str) -> None:
