@@ -209,19 +209,19 @@ def find_header(
 ) -> FoundHeader:
     """Find the header among the first rows of a table.
 
-    header_row: its line; None: guessed, and noted if it is not the first row. merges: the merged
+    header_row: its line, 0: there is none; None: guessed, and noted if it is not the first row. merges: the merged
     cells of a sheet. Raises FedkitError if header_row is no filled row among the first ones.
     """
     if not head:
         return FoundHeader([], 1, 0, [])
     if header_row == 0 or (header_row is None and _is_data(head)):
-        cells = [f"column {i}" for i in range(1, len(head[0][1]) + 1)]
+        made = [f"column {i}" for i in range(1, len(head[0][1]) + 1)]
         note = (
             f"{quote(name)} has no header, as row {head[0][0]} looks like data"
-            f" ({quoted_list(head[0][1], 6)}); the columns are called {quoted_list(cells, 6)}"
+            f" ({quoted_list(head[0][1], 6)}); the columns are called {quoted_list(made, 6)}"
             f" (--header-row {head[0][0]} if it names them)"
         )
-        return FoundHeader(cells, 0, 0, [note] if header_row is None else [])
+        return FoundHeader(made, 0, 0, [note] if header_row is None else [])
     if header_row is not None:
         at = _index_of_line(head, name, header_row)
     else:

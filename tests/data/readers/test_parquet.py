@@ -75,11 +75,12 @@ def test_a_damaged_footer_or_page_is_refused_in_one_line(at):
             assert "\n" not in str(error)
 
 
-@pytest.mark.parametrize("kind", [pa.int64(), pa.int32(), pa.dictionary(pa.int8(), pa.int64())])
+@pytest.mark.parametrize("kind", ["int64", "int32", "dictionary"])
 def test_class_numbers_become_the_names_that_datasets_wrote(kind):
     features = {"label": {"names": ["down", "up"], "_type": "ClassLabel"}, "text": {}}
     schema = {"huggingface": json.dumps({"info": {"features": features}})}
-    labels = pa.array([1, 0, -1, None, 7], pa.int64()).cast(kind)
+    labels = pa.array([1, 0, -1, None, 7], "int64" if kind == "dictionary" else kind)
+    labels = labels.dictionary_encode() if kind == "dictionary" else labels
     table = pa.table({"text": list("abcde"), "label": labels}).replace_schema_metadata(schema)
     out = io.BytesIO()
     pq.write_table(table, out)
