@@ -209,8 +209,8 @@ def find_header(
 ) -> FoundHeader:
     """Find the header among the first rows of a table.
 
-    header_row: its line, 0: there is none; None: guessed, and noted if it is not the first row. merges: the merged
-    cells of a sheet. Raises FedkitError if header_row is no filled row among the first ones.
+    header_row: its line, 0: there is none; None: guessed, and noted if it is not the first row.
+    merges: the merged cells of a sheet. Raises FedkitError if header_row is no filled row among the first ones.
     """
     if not head:
         return FoundHeader([], 1, 0, [])

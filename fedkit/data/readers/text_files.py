@@ -91,7 +91,7 @@ def _find_swallowed_rows(frame: pd.DataFrame, delimiter: str, name: str) -> list
         if not cell or "\n" not in cell or delimiter not in cell:
             continue
         known = known or [set(frame[c][frame[c].duplicated()]) - {""} for c in frame.columns]
-        inside = list(csv.reader(cell.splitlines()[:-1], delimiter=delimiter))
+        inside = list(csv.reader(cell.split("\n")[:-1], delimiter=delimiter))
         inside[0] = [""] * row.index(cell) + inside[0]
         hits = [any(c in k for c, k in zip(i, known)) for i in inside if len(i) == len(row)]
         if 2 * sum(hits) > len(inside):

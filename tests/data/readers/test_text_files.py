@@ -178,7 +178,13 @@ def test_a_cell_that_swallows_rows_is_said_with_its_lines(first, last):
 
 @pytest.mark.parametrize(
     "cell",
-    ["Hello,\nplease help, thanks,\nJo", "one, two, three\nfour, five, six\n", "a,b,c\nd,e,f\ng"],
+    [
+        "Hello,\nplease help, thanks,\nJo",
+        "one, two, three\nfour, five, six\n",
+        "a,b,c\nd,e,f\ng",
+        "a, b\n",
+        "\n\na, b",
+    ],
 )
 def test_a_text_of_several_lines_is_no_swallowed_row(cell):
     rows, notes, _ = read(csv_of([*LINES, f'"{cell}",Payroll,Beta']))
