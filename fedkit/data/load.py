@@ -83,8 +83,8 @@ def load_corpus(
     validation.*. Names win over files: write ./banking77 for a folder. text, label, client: column
     names; None: guessed (a client column may then be absent). encoding: of text files; None: strict
     utf-8-sig, else cp932 or cp1252. sheet: of .xlsx; None: first visible. sha256 is that of the
-    bytes of the files in order of their names (`cat test.csv train.csv | sha256sum`); for hub sets, of
-    the normalised rows. Raises FedkitError for anything that cannot be used.
+    bytes of the files in order of their names (`cat test.csv train.csv | sha256sum`); for hub sets,
+    of the normalised rows. Raises FedkitError for anything that cannot be used.
     """
     notes: Notes = []
     check_seed(seed)

@@ -111,7 +111,7 @@ def _pad(row: Sequence[Any], width: int) -> Sequence[Any]:
 
 
 def _refuse_ragged(row: Sequence[Any], names: list[str], name: str, line: int) -> None:
-    if len(row) < len(names) or any(row[len(names) :]):
+    if len(row) != len(names) and (len(row) < len(names) or any(row[len(names) :])):
         last = line + sum(cell.count("\n") for cell in row)
         place = f"line {line}" + (f" to {last} (one row by its quotes)" if last > line else "")
         raise FedkitError(
@@ -210,7 +210,8 @@ def find_header(
     """Find the header among the first rows of a table.
 
     header_row: its line, 0: there is none; None: guessed, and noted if it is not the first row.
-    merges: the merged cells of a sheet. Raises FedkitError if header_row is no filled row among the first ones.
+    merges: the merged cells of a sheet. Raises FedkitError if header_row is no filled row among
+    the first ones.
     """
     if not head:
         return FoundHeader([], 1, 0, [])

@@ -142,11 +142,11 @@ def read_jsonl(data: bytes, name: str, reading: Reading) -> TableRead:
 def _line_objects(text: str, name: str) -> Iterator[tuple[int, str, dict]]:
     """Yield the object of each line, with its number; commas and an array around are left out."""
     for number, line in enumerate(split_lines(text), start=1):
-        line = line.strip().rstrip(",")
-        if line.startswith("[{") or line == "[":
-            line = line[1:]
-        if line.endswith("}]") or line == "]":
-            line = line[:-1]
+        line = line.strip()
+        if line[-1:] != "}" or line[:1] != "{":
+            line = line.rstrip(",")
+            line = line[line.startswith("[{") or line == "[" :]
+            line = line.removesuffix("]") if line.endswith("}]") or line == "]" else line
         if line:
             refuse_above("MAX_PIECE", len(line), name, f"line {number}")
             yield number, line, _parse_object(line, name, number)
