@@ -82,9 +82,9 @@ def load_corpus(
     .parquet .jsonl file, split 80/20 by `seed`; or a folder with train.* and test.* and maybe
     validation.*. Names win over files: write ./banking77 for a folder. text, label, client: column
     names; None: guessed (a client column may then be absent). encoding: of text files; None: strict
-    utf-8-sig, then strict cp932. sheet: of .xlsx; None: first visible. sha256 is that of the bytes
-    of the files in order of their names (`cat test.csv train.csv | sha256sum`); for hub sets, of
-    the normalised rows. Raises FedkitError for anything that cannot be used.
+    utf-8-sig, else cp932 or cp1252. sheet: of .xlsx; None: first visible. sha256 is that of the
+    bytes of the files in order of their names (`cat test.csv train.csv | sha256sum`); for hub sets,
+    of the normalised rows. Raises FedkitError for anything that cannot be used.
     """
     notes: Notes = []
     check_seed(seed)

@@ -18,12 +18,13 @@ from fedkit.core.formatting import quote
 from fedkit.data.cleaning import as_text
 from fedkit.data.columns import choose_columns
 from fedkit.data.limits import refuse_above
+from fedkit.data.readers.encoding import guess_encoding
 from fedkit.data.readers.files import READERS, SUFFIXES, USES_ENCODING, read_bytes, supported_suffix
 from fedkit.data.readers.table import Reading
 from fedkit.data.readers.text_files import UTF_16
 from fedkit.data.readers.workbook import choose_sheet, open_workbook, read_book
 
-ENCODINGS = ("utf-8-sig", "cp932", "euc-jp", "utf-16", "latin-1")
+ENCODINGS = ("utf-8-sig", "cp932", "cp1252", "euc-jp", "utf-16", "latin-1")
 MAX_NAME_LENGTH = 100  # characters of an uploaded file's name
 CELL_WIDTH = 120  # characters of a cell that is shown
 _RESERVED = {
@@ -174,7 +175,11 @@ def _encoding_options(data: bytes, given: str | None) -> tuple[EncodingOption, .
     """Return each candidate with a decoded sample line; the one that would be used is marked."""
     names = list(dict.fromkeys([*([given] if given else []), *ENCODINGS]))
     marked = data[:2] in UTF_16
-    found, used = [], given
+    try:
+        used = given or guess_encoding(data, "")
+    except FedkitError:
+        used = None
+    found = []
     for name in names:
         try:
             text = data.decode(name)
@@ -183,7 +188,6 @@ def _encoding_options(data: bytes, given: str | None) -> tuple[EncodingOption, .
         except (LookupError, ValueError):
             found.append(EncodingOption(name, False))
             continue
-        used = used or (name if name in ENCODINGS[:2] else None)
         found.append(EncodingOption(name, True, _sample(text), name == used))
     return tuple(found)
 

@@ -637,10 +637,10 @@ BAD = {
     "an Excel file named .csv": ({"a.csv": excel(ROWS)}, "a.csv", {}, ["a.csv", ".xlsx"]),
     "a Parquet file named .csv": ({"a.csv": parquet(ROWS)}, "a.csv", {}, ["a.csv", ".parquet"]),
     "neither utf-8 nor cp932": (
-        {"a.csv": table_of([*ROWS, ("señor, olé", "ñ")]).encode("latin-1")},
+        {"a.csv": table_of([*ROWS, ("señor olé", "ñ")]).encode("mac-roman")},
         "a.csv",
         {},
-        ["a.csv", "--encoding"],
+        ["a.csv", "line 26", "'señor olé,ñ' in mac-roman", "--encoding"],
     ),
     "not the encoding given": (
         {"a.csv": table_of(JAPANESE).encode("cp932")},
@@ -722,11 +722,11 @@ BAD = {
         {},
         ["a.jsonl", "line 3", "list"],
     ),
-    "json array": (
-        {"a.json": json.dumps([{"text": "x"}])},
+    "json array of texts": (
+        {"a.json": json.dumps(["x", "y"])},
         "a.json",
         {},
-        ["a.json", "one object per line"],
+        ["a.json", "not one list of objects", "one object per line"],
     ),
     "jsonl nested too deep": (
         {"a.jsonl": "{}\n" + '{"a":' * 100_000},

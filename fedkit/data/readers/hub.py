@@ -12,6 +12,7 @@ import pandas as pd
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import one_line_error, quote, quoted_list
 from fedkit.data.limits import refuse_above
+from fedkit.data.readers.parquet import name_classes
 from fedkit.data.readers.table import cell_table, header_names
 
 SPLIT_NAMES = {
@@ -123,13 +124,6 @@ def _table(rows: Any, name: str) -> pd.DataFrame:
         if type(feature).__name__ in ("Value", "ClassLabel")
     ]
     cells = rows.with_format("arrow")[:]
-    columns = [_name_classes(cells[column].to_pylist(), rows.features[column]) for column in plain]
+    names = {column: getattr(rows.features[column], "names", None) for column in plain}
+    columns = [name_classes(cells[column].to_pylist(), names[column]) for column in plain]
     return cell_table(list(zip(*columns)), header_names(plain, name), name)
-
-
-def _name_classes(values: list[Any], feature: Any) -> list[Any]:
-    """Replace class numbers by class names (-1 means no label); keep other values."""
-    names = getattr(feature, "names", None)
-    if names is None:
-        return values
-    return [names[v] if v is not None and v >= 0 else None for v in values]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,6 +45,8 @@ def read_parquet(data: bytes, name: str, reading: Reading = GUESSED) -> TableRea
         rows = _weigh_pages(data, metadata, [field.name for field in plain], texts, name)
         file = pq.ParquetFile(buffer, metadata=metadata, read_dictionary=texts, pre_buffer=False)
         columns = _unpack(file.iter_batches(rows, columns=[f.name for f in plain]), names, name)
+        classes = _class_names(metadata.metadata or {})
+        columns = [name_classes(c, classes.get(f.name)) for f, c in zip(plain, columns)]
         table = cell_table(list(zip(*columns)), names, name, range(1, len(columns[0]) + 1))
         note = f"{quote(name)}: columns of lists or groups were not read: {quoted_list(nested)}"
         return TableRead(table, [note] if nested else [])
@@ -51,6 +54,24 @@ def read_parquet(data: bytes, name: str, reading: Reading = GUESSED) -> TableRea
         raise
     except Exception as error:  # Arrow errors, but also dates that Python cannot hold
         raise damaged_file_error(name, "Parquet", error) from None
+
+
+def _class_names(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
+    """Return the class names that `datasets` wrote into a file, by column."""
+    try:
+        features = json.loads(metadata[b"huggingface"])["info"]["features"]
+        found = {column: feature.get("names") for column, feature in features.items()}
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}
+    return {column: names for column, names in found.items() if isinstance(names, list)}
+
+
+def name_classes(values: list[Any], names: list[str] | None) -> list[Any]:
+    """Replace class numbers by class names (-1 means no label); keep other values."""
+    if names is None:
+        return values
+    known: dict[Any, Any] = {-1: None, None: None, **dict(enumerate(names))}
+    return [known.get(value, value) for value in values]
 
 
 def _weigh_pages(data: bytes, metadata: Any, plain: list[str], texts: list[str], name: str) -> int:

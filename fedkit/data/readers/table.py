@@ -84,8 +84,8 @@ def table_of_rows(
     filled = [i for i, cell in enumerate(found.cells, start=1) if clean_name(cell)]
     if reading.preview:
         filled = [i for i, cell in enumerate(found.cells, start=1) if cell not in (None, "")]
-    elif not is_sheet:
-        filled = [len(found.cells)]
+    elif not is_sheet:  # a blank name counts if the first row goes as far
+        filled = [*filled, len(head[found.body][1]) if found.body < len(head) else 0]
     names = header_names(found.cells[: max(filled, default=0)], name)
     body = list(islice(chain(head[found.body :], rows), limits.MAX_ROWS + 1))
     notes = list(found.notes)
@@ -96,6 +96,9 @@ def table_of_rows(
         notes += fill_down(body, [m for m in merges if m[1] <= len(names)], name)
         body, dropped = drop_tail(body, len(names), name)
         notes += dropped
+        if not is_sheet and found.line:
+            body, repeated = _drop_repeated_headers(body, names, name)
+            notes += repeated
         refuse = _refuse_beyond if is_sheet else _refuse_ragged
         for line, row in body:
             refuse(row, names, name, line)
@@ -108,11 +111,38 @@ def _pad(row: Sequence[Any], width: int) -> Sequence[Any]:
 
 
 def _refuse_ragged(row: Sequence[Any], names: list[str], name: str, line: int) -> None:
-    if len(row) != len(names):
+    if len(row) != len(names) and (len(row) < len(names) or any(row[len(names) :])):
+        last = line + sum(cell.count("\n") for cell in row)
+        place = f"line {line}" + (f" to {last} (one row by its quotes)" if last > line else "")
         raise FedkitError(
-            f"{quote(name)}, line {line}: {count_noun(len(row), 'cell')} where the header has"
+            f"{quote(name)}, {place}: {count_noun(len(row), 'cell')} where the header has"
             f" {len(names)}; put quotes around a cell that holds the delimiter, or mend the line"
         )
+
+
+def _drop_repeated_headers(
+    body: list[NumberedRow], names: list[str], name: str
+) -> tuple[list[NumberedRow], list[str]]:
+    """Drop rows that repeat the header, as joined files have them; a note says which.
+
+    Raises FedkitError for another header, below which the columns are others.
+    """
+    signs = {*names, *_KNOWN, *(known.capitalize() for known in _KNOWN)}
+    wanted = [heading.casefold() for heading in names]
+    again = []
+    for line, row in body:
+        if not signs.isdisjoint(row):
+            found = [clean_name(cell).casefold() for cell in row]
+            if found == wanted:
+                again.append(line)
+            elif sorted(found) == sorted(wanted) or len(_KNOWN.intersection(found)) > 1:
+                raise FedkitError(
+                    f"{quote(name)}, line {line}: another header ({quoted_list(found, 6)}); columns"
+                    " change there: give each table a file of its own"
+                )
+    note = f"{quote(name)}: the header stands again in {count_noun(len(again), 'row')}, not read"
+    kept = [row for row in body if row[0] not in {*again}] if again else body
+    return kept, [f"{note} (first in line {again[0]})"] if again else []
 
 
 def _refuse_beyond(row: Sequence[Any], names: list[str], name: str, line: int) -> None:
@@ -179,22 +209,34 @@ def find_header(
 ) -> FoundHeader:
     """Find the header among the first rows of a table.
 
-    header_row: its line; None: guessed, and noted if it is not the first row. merges: the merged
-    cells of a sheet. Raises FedkitError if header_row is no filled row among the first ones.
+    header_row: its line, 0: there is none; None: guessed, and noted if it is not the first row.
+    merges: the merged cells of a sheet. Raises FedkitError if header_row is no filled row among
+    the first ones.
     """
     if not head:
         return FoundHeader([], 1, 0, [])
+    if header_row == 0 or (header_row is None and _is_data(head)):
+        made = [f"column {i}" for i in range(1, len(head[0][1]) + 1)]
+        note = (
+            f"{quote(name)} has no header, as row {head[0][0]} looks like data"
+            f" ({quoted_list(head[0][1], 6)}); the columns are called {quoted_list(made, 6)}"
+            f" (--header-row {head[0][0]} if it names them)"
+        )
+        return FoundHeader(made, 0, 0, [note] if header_row is None else [])
     if header_row is not None:
         at = _index_of_line(head, name, header_row)
     else:
         at = _move_to_upper(head, _guess_header(head), merges)
     line, cells = head[at]
     notes = []
-    if at and header_row is None:
+    if at:
         above = quoted_list((_first_cell(c) for _, c in head[:at] if _count_filled(c)), 3)
+        how, choose = (
+            ("is", "") if header_row else ("was guessed to be", "; --header-row to choose")
+        )
         notes = [
-            f"{quote(name)}: the header was guessed to be row {line}; {count_noun(at, 'row')} above"
-            f" it not read ({above}); name header_row to choose"
+            f"{quote(name)}: the header {how} row {line}; {count_noun(at, 'row')} above"
+            f" it not read ({above}){choose}"
         ]
     if not _has_two_rows(head, at, merges):
         return FoundHeader(list(cells), line, at + 1, notes)
@@ -278,6 +320,17 @@ def _guess_header(head: list[NumberedRow]) -> int:
         if _count_filled(head[at][1]) >= typical:
             return 0  # the table has begun, and nothing above it was a header
     return 0
+
+
+def _is_data(head: list[NumberedRow]) -> bool:
+    """Return whether the first row is data: a value recurs among others, and no name is known."""
+    row = head[0][1]
+    others = [cells for _, cells in head if cells != row]
+    columns = [
+        {cells[i] for cells in others if i < len(cells)} - {"", None} for i in range(len(row))
+    ]
+    again = [cell in found and len(found) > 1 for cell, found in zip(row, columns)]
+    return any(again) and not _count_known([c for c, recurs in zip(row, again) if not recurs])
 
 
 def _move_to_upper(head: list[NumberedRow], at: int, merges: Sequence[MergedRange]) -> int:

@@ -11,10 +11,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import count_noun, one_line_error, quote
 from fedkit.data import limits
 from fedkit.data.limits import MAX_COLUMNS, refuse_above
+from fedkit.data.readers.encoding import guess_encoding
 from fedkit.data.readers.table import (
     PREVIEW_ROWS,
     NumberedRow,
@@ -27,10 +31,14 @@ from fedkit.data.readers.table import (
 
 _LINE_END = re.compile(r"\n|\r(?!\n)")
 _BLOCK = 1_000_000  # characters of a text that are cut into lines at a time
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_NAMED_DELIMITER = re.compile(r'"?sep=(\t|[^"\w\s])"?(?=[\r\n])', re.IGNORECASE)  # Excel's
+_BY_LINE = re.compile(r"\s*\[?\s*\{.*\}[ \t\r,]*\n\s*\S")  # JSON with an object on its first line
 _CONTROLS = bytes({*range(0x20)} - {*b"\t\n\x0b\x0c\r\x1a"}).decode()  # no text file holds them
 _CONTROL = re.compile(f"[{_CONTROLS}]")
+_JOINED = re.compile("(?<=[\r\n])\ufeff")
 _FILLED = re.compile("[^\ufeff\x1a \t\r\n]")
+_ISO_2022_JP = re.compile(rb"\x1b\$[@B]")
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks
 _MAGIC = {
     b"PK\x03\x04": "a zip or .xlsx file",
@@ -47,8 +55,10 @@ def read_delimited(data: bytes, name: str, reading: Reading) -> TableRead:
     The delimiter is detected, and noted if the suffix promised another one. Raises FedkitError that
     names the line where a row has too few or too many cells.
     """
+    csv.field_size_limit(limits.MAX_PIECE)
     text, notes = decode_text(data, name, reading.encoding)
-    delimiter, more = detect_delimiter(text, name)
+    text, delimiter, more = detect_delimiter(text, name)
+    text, mended = _drop_blanks(text, delimiter, name)
     try:
         read = table_of_rows(iter_rows(text, delimiter, name), name, reading)
     except csv.Error as error:
@@ -56,38 +66,67 @@ def read_delimited(data: bytes, name: str, reading: Reading) -> TableRead:
             f"{quote(name)}, {one_line_error(error)}; look for a quote that is not closed "
             'or not doubled (a cell that holds quotes reads "so ""called""")'
         ) from None
-    return replace(read, notes=[*notes, *more, *read.notes])
+    swallowed = _find_swallowed_rows(read.frame, delimiter, name)
+    return replace(read, notes=[*notes, *more, *mended, *read.notes, *swallowed])
+
+
+def _drop_blanks(text: str, delimiter: str, name: str) -> tuple[str, list[str]]:
+    """Return the text without the blanks between a delimiter and a quote, and a note if any."""
+    end, blanks = re.escape(delimiter), " +" if delimiter == "\t" else "[ \t]+"
+    if '"' not in text or not re.search(f'{end}{blanks}"|"{blanks}{end}', text):
+        return text, []
+    cell = f'(^|{end})(?:{blanks})?("(?:[^"]|"")*+")(?:{blanks})?(?=[\r\n]|{end}|\\Z)'
+    closer = re.sub(cell, r"\1\2", text, flags=re.MULTILINE)
+    number = len(text) - len(closer)
+    note = f"{quote(name)}: {count_noun(number, 'blank')} beside quotes left out"
+    return closer, [note] if number else []
+
+
+def _find_swallowed_rows(frame: pd.DataFrame, delimiter: str, name: str) -> list[str]:
+    """Note cells over several lines that hold rows: as many cells, and values known elsewhere."""
+    tall = np.flatnonzero(np.diff(frame.index, append=frame.index[-1] + 2) > 1)
+    found, known = [], list[set[str]]()
+    for line, row in zip(frame.index[tall], frame.to_numpy()[tall].tolist() if len(tall) else ()):
+        cell = max(row, key=lambda one: one.count("\n") if one else 0)
+        if not cell or "\n" not in cell or delimiter not in cell:
+            continue
+        known = known or [set(frame[c][frame[c].duplicated()]) - {""} for c in frame.columns]
+        inside = list(csv.reader(cell.split("\n")[:-1], delimiter=delimiter))
+        inside[0] = [""] * row.index(cell) + inside[0]
+        hits = [any(c in k for c, k in zip(i, known)) for i in inside if len(i) == len(row)]
+        if 2 * sum(hits) > len(inside):
+            found.append(
+                f"{quote(name)}: a cell spans lines {line} to {line + cell.count(chr(10))}, which"
+                f" look like {count_noun(sum(hits), 'row')}: a quote too many or too few in there?"
+            )
+    return found[:10]
 
 
 def read_jsonl(data: bytes, name: str, reading: Reading) -> TableRead:
-    """Return JSON Lines (one object per line) as a table; a key that a line lacks is None.
+    """Return JSON Lines, an array or other objects one after another as a table.
 
+    A key that an object lacks is None; one object alone stands for the list of objects in it.
     Raises FedkitError that names the line which is not a JSON object.
     """
     text, notes = decode_text(data, name, reading.encoding)
-    if reading.preview:
-        text = "\n".join(text.split("\n", PREVIEW_ROWS)[:PREVIEW_ROWS])
-    if text.lstrip().startswith("["):
-        raise FedkitError(
-            f"{quote(name)} holds one JSON array; write one object per line instead (JSON Lines)"
-        )
     keys: list[str] = []
     known: set[str] = set()
     rows: list[list[Any]] = []
     lines, nested = [], 0
-    for number, line in enumerate(split_lines(text), start=1):
-        if not line.strip():
-            continue
-        refuse_above("MAX_PIECE", len(line), name, f"line {number}")
-        found = _parse_object(line, name, number)
+    objects = _line_objects(text, name)
+    if not _BY_LINE.match(text) and len(text) <= limits.MAX_PIECE:
+        objects = _whole_objects(text, name, notes)
+    for number, piece, found in itertools.islice(
+        objects, PREVIEW_ROWS if reading.preview else None
+    ):
         if list(found) == keys:
             row = list(found.values())
         else:
             keys += [key for key in found if key not in known]
             known.update(keys)
             row = [found.get(key) for key in keys]
-        if ("[" in line or line.count("{") > 1) and any(isinstance(v, (list, dict)) for v in row):
-            nested += 4 * sum(map(line.count, ",[{:"))  # an object takes as much as four cells
+        if ("[" in piece or piece.count("{") > 1) and any(isinstance(v, (list, dict)) for v in row):
+            nested += 4 * sum(map(piece.count, ",[{:"))  # an object takes as much as four cells
         rows.append(row)
         lines.append(number)
         if len(keys) > MAX_COLUMNS:
@@ -100,14 +139,76 @@ def read_jsonl(data: bytes, name: str, reading: Reading) -> TableRead:
     return TableRead(cell_table(rows, names, name, lines), notes)
 
 
-def detect_delimiter(text: str, name: str) -> tuple[str, list[str]]:
-    """Return the delimiter of file `name`, and a note if its suffix promised another."""
-    expected = "\t" if name.lower().endswith(".tsv") else ","
-    delimiter = sniff_delimiter(text, expected)
-    note = (
-        f"{quote(name)} separates its cells by {DELIMITERS[delimiter]}, not {DELIMITERS[expected]}"
+def _line_objects(text: str, name: str) -> Iterator[tuple[int, str, dict]]:
+    """Yield the object of each line, with its number; commas and an array around are left out."""
+    for number, line in enumerate(split_lines(text), start=1):
+        line = line.strip()
+        if line[-1:] != "}" or line[:1] != "{":
+            line = line.rstrip(",")
+            line = line[line.startswith("[{") or line == "[" :]
+            line = line.removesuffix("]") if line.endswith("}]") or line == "]" else line
+        if line:
+            refuse_above("MAX_PIECE", len(line), name, f"line {number}")
+            yield number, line, _parse_object(line, name, number)
+
+
+def _whole_objects(text: str, name: str, notes: list[str]) -> Iterator[tuple[int, str, dict]]:
+    """Yield the objects of a JSON array, or of the one list in a JSON object, counted from 1."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _not_json_error(error, name, getattr(error, "lineno", 1)) from None
+    levels = [found, *found.values()] if isinstance(found, dict) else []
+    for level in (level for level in levels if isinstance(level, dict)):
+        lists = {key: value for key, value in level.items() if _is_rows(value)}
+        if len(lists) == 1:
+            key, found = lists.popitem()
+            notes.append(f"{quote(name)} is one JSON object; the list {quote(key)} in it was read")
+            break
+    if not _is_rows(found):
+        raise FedkitError(
+            f"{quote(name)} holds one JSON {type(found).__name__}, and not one list of objects in"
+            " it; write one object per line instead (JSON Lines)"
+        )
+    yield from ((number, json.dumps(row), row) for number, row in enumerate(found, start=1))
+
+
+def _is_rows(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
+
+
+def _parse_object(line: str, name: str, number: int) -> dict:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise _not_json_error(error, name, number) from None
+    if not isinstance(row, dict):
+        raise FedkitError(
+            f"{quote(name)}, line {number}: a JSON {type(row).__name__} where an object is needed"
+        )
+    return row
+
+
+def _not_json_error(error: Exception, name: str, number: int) -> FedkitError:
+    return FedkitError(
+        f"{quote(name)}, line {number}: not JSON ({one_line_error(error)}); write one object per"
+        ' line, such as {"text": "...", "label": "..."}'
     )
-    return delimiter, [note] if delimiter != expected else []
+
+
+def detect_delimiter(text: str, name: str) -> tuple[str, str, list[str]]:
+    """Return the text, the delimiter of file `name`, and a note if its suffix promised another.
+
+    A first line such as sep=; names the delimiter, and is left empty in the text.
+    """
+    expected = "\t" if name.lower().endswith(".tsv") else ","
+    if named := _NAMED_DELIMITER.match(text):
+        text, delimiter = text[named.end() :], named[1]
+    else:
+        delimiter = sniff_delimiter(text, expected)
+    word = DELIMITERS.get(delimiter, quote(delimiter))
+    note = f"{quote(name)} separates its cells by {word}, not {DELIMITERS[expected]}"
+    return text, delimiter, [note] if delimiter != expected else []
 
 
 def sniff_delimiter(text: str, expected: str) -> str:
@@ -118,7 +219,8 @@ def sniff_delimiter(text: str, expected: str) -> str:
     """
 
     def fit(delimiter: str) -> tuple[bool, int, bool]:
-        rows = csv.reader(io.StringIO(text[:65_536], newline=""), delimiter=delimiter)
+        start = io.StringIO(text[:65_536], newline="")
+        rows = csv.reader(start, delimiter=delimiter, skipinitialspace=delimiter != "\t")
         try:
             widths = [len(row) for row in itertools.islice(rows, 50) if row]
         except csv.Error:
@@ -169,36 +271,22 @@ def iter_rows(text: str, delimiter: str, name: str) -> Iterator[NumberedRow]:
                 yield line, row
             line = reader.line_num + 1
     except csv.Error as error:
-        raise csv.Error(f"line {reader.line_num}: {one_line_error(error)}") from None
-
-
-def _parse_object(line: str, name: str, number: int) -> dict:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise FedkitError(
-            f"{quote(name)}, line {number}: not JSON ({one_line_error(error)});"
-            " write one object per"
-            ' line, such as {"text": "...", "label": "..."}'
-        ) from None
-    if not isinstance(row, dict):
-        raise FedkitError(
-            f"{quote(name)}, line {number}: a JSON {type(row).__name__} where an object is needed"
-        )
-    return row
+        begun = f", in the row that begins in line {line}" if line < reader.line_num else ""
+        raise csv.Error(f"line {reader.line_num}: {one_line_error(error)}{begun}") from None
 
 
 def decode_text(data: bytes, name: str, encoding: str | None = None) -> tuple[str, list[str]]:
     """Return the text in the bytes of file `name`, and notes on how it was decoded.
 
-    Tried in this order, each strictly: utf-8-sig, then cp932, which is what Excel writes in Japan.
-    No detector is used: they confuse cp932 with similar encodings and change characters silently.
-    A given `encoding` is used strictly and alone. Raises FedkitError for an empty file, bytes that
-    do not fit, an unknown encoding, UTF-16 without `encoding`, and binary data.
+    utf-8-sig is tried first, strictly, then `guess_encoding`. A given `encoding` is used strictly
+    and alone. Raises FedkitError for an empty file, bytes that do not fit, an unknown encoding,
+    UTF-16 without `encoding`, and binary data.
     """
     _refuse_other_formats(data, name, encoding)
     _refuse_long_lines(data, name)
     text, notes = _decode(data, name, encoding)
+    if "\ufeff" in text:  # files were joined
+        text = _JOINED.sub("", text)
     if not _FILLED.search(text):
         raise FedkitError(
             f"{quote(name)} is empty; the first row must name the columns, one example per row"
@@ -225,13 +313,14 @@ def _refuse_other_formats(data: bytes, name: str, encoding: str | None) -> None:
                 f"{quote(name)} is {what}, not text; give it the suffix it should have, or save"
                 " as CSV"
             )
-    if encoding is None and b"\0" in data and data[:2] not in UTF_16:
-        raise _not_text_error(name, data.count(0), "zero byte")
-    if encoding is None and data[:2] in UTF_16:
-        wide = "utf-32" if data[:4] == b"\xff\xfe\x00\x00" else "utf-16"
+    wide = "utf-32" if data[:4] == b"\xff\xfe\x00\x00" else "utf-16"
+    looks = wide if data[:2] in UTF_16 else "iso2022_jp" if _ISO_2022_JP.search(data) else None
+    if encoding is None and looks:
         raise FedkitError(
-            f"{quote(name)} looks like {wide.upper()}; add --encoding {wide}, or save it as UTF-8"
+            f"{quote(name)} looks like {looks.upper()}; add --encoding {looks}, or save it as UTF-8"
         )
+    if encoding is None and b"\0" in data:
+        raise _not_text_error(name, data.count(0), "zero byte")
 
 
 def _refuse_long_lines(data: bytes, name: str) -> None:
@@ -253,10 +342,16 @@ def _not_text_error(name: str, number: int, what: str) -> FedkitError:
 def _decode(data: bytes, name: str, encoding: str | None) -> tuple[str, list[str]]:
     if encoding is not None:
         return _decode_as(data, name, encoding), []
-    try:
-        return data.decode("utf-8-sig"), []
-    except UnicodeDecodeError:
-        return _decode_cp932(data, name)
+    guessed = guess_encoding(data, name)
+    text = data.decode(guessed)
+    if guessed == "utf-8-sig":
+        return text, []
+    sample = next((line for line in text.splitlines() if not line.isascii()), "")
+    note = (
+        f"{quote(name)} is not UTF-8 and was read as {guessed}: {quote(sample, 40)}"
+        " (name --encoding if that looks wrong)"
+    )
+    return text, [note]
 
 
 def _decode_as(data: bytes, name: str, encoding: str) -> str:
@@ -265,26 +360,10 @@ def _decode_as(data: bytes, name: str, encoding: str) -> str:
     except UnicodeError as error:
         raise FedkitError(
             f"{quote(name)} is not {quote(encoding)} ({one_line_error(error)});"
-            " leave --encoding out to try utf-8 and cp932"
+            " leave --encoding out to try utf-8, cp932 and cp1252"
         ) from None
     except (LookupError, ValueError):
         raise FedkitError(
             f"unknown encoding {quote(encoding)}; --encoding takes names such as utf-8, cp932,"
             " euc-jp, utf-16"
         ) from None
-
-
-def _decode_cp932(data: bytes, name: str) -> tuple[str, list[str]]:
-    try:
-        text = data.decode("cp932")
-    except UnicodeDecodeError:
-        raise FedkitError(
-            f"{quote(name)} is neither UTF-8 nor cp932 (Japanese Windows); name what it is, "
-            "for example --encoding euc-jp or --encoding latin-1"
-        ) from None
-    sample = next((line for line in text.splitlines() if not line.isascii()), "")
-    note = (
-        f"{quote(name)} is not UTF-8 and was read as cp932: {quote(sample, 40)}"
-        " (name --encoding if that looks wrong)"
-    )
-    return text, [note]

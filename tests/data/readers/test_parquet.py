@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -72,3 +73,29 @@ def test_a_damaged_footer_or_page_is_refused_in_one_line(at):
             read_parquet(bytes(damaged), "a.parquet")
         except FedkitError as error:
             assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("kind", ["int64", "int32", "dictionary"])
+def test_class_numbers_become_the_names_that_datasets_wrote(kind):
+    features = {"label": {"names": ["down", "up"], "_type": "ClassLabel"}, "text": {}}
+    schema = {"huggingface": json.dumps({"info": {"features": features}})}
+    labels = pa.array([1, 0, -1, None, 7], "int64" if kind == "dictionary" else kind)
+    labels = labels.dictionary_encode() if kind == "dictionary" else labels
+    table = pa.table({"text": list("abcde"), "label": labels}).replace_schema_metadata(schema)
+    out = io.BytesIO()
+    pq.write_table(table, out)
+    assert list(read_parquet(out.getvalue(), "a.parquet").frame["label"]) == [
+        "up",
+        "down",
+        None,
+        None,
+        7,
+    ]
+
+
+@pytest.mark.parametrize("said", ["", "[]", "{", '{"info": null}', '{"info": {"features": [1]}}'])
+def test_metadata_of_another_shape_is_left_alone(said):
+    table = pa.table({"text": ["a"], "label": [1]}).replace_schema_metadata({"huggingface": said})
+    out = io.BytesIO()
+    pq.write_table(table, out)
+    assert list(read_parquet(out.getvalue(), "a.parquet").frame["label"]) == [1]
