@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from typing import Any
 
 import pandas as pd
@@ -95,7 +95,7 @@ def table_of_rows(
             refuse_above("MAX_CELLS", len(body) * len(names), name)
         notes += fill_down(body, [m for m in merges if m[1] <= len(names)], name)
         body, dropped = drop_tail(body, len(names), name)
-        notes += dropped
+        notes += [*dropped, *(_note_layout(body, merges, len(names), name) if is_sheet else ())]
         refuse = _refuse_beyond if is_sheet else _refuse_ragged
         for line, row in body:
             refuse(row, names, name, line)
@@ -116,7 +116,7 @@ def _refuse_ragged(row: Sequence[Any], names: list[str], name: str, line: int) -
 
 
 def _refuse_beyond(row: Sequence[Any], names: list[str], name: str, line: int) -> None:
-    if any(cell is not None for cell in row[len(names) :]):
+    if _count_filled(row[len(names) :]):
         raise FedkitError(
             f"{quote(name)}, row {line}: a cell to the right of the header, which has {len(names)}"
             " columns; name that column in the header, or clear the cell"
@@ -209,8 +209,8 @@ def find_header(
 def fill_down(rows: list[NumberedRow], merges: list[MergedRange], name: str) -> list[str]:
     """Write a value whose cell is merged over several rows into each of them; note how many."""
     tall: dict[int, list[tuple[int, int]]] = {}  # first row -> (column, last row)
-    for top, left, bottom, right in merges:
-        if bottom > top and left == right:
+    for top, left, bottom, _ in merges:
+        if bottom > top:
             tall.setdefault(top, []).append((left - 1, bottom))
     number = 0
     active: dict[int, tuple[int, Any]] = {}  # column -> (last row, value)
@@ -231,6 +231,31 @@ def fill_down(rows: list[NumberedRow], merges: list[MergedRange], name: str) -> 
         }
     note = f"{quote(name)}: {count_noun(number, 'cell')} filled from the merged cell above"
     return [note] if number else []
+
+
+def _note_layout(
+    rows: list[NumberedRow], merges: Sequence[MergedRange], width: int, name: str
+) -> list[str]:
+    """Say which rows come after an empty one, and which have a cell merged over columns."""
+    lines = {line: _first_cell(cells) for line, cells in rows}
+    after = [
+        line
+        for (before, cells), (line, _) in pairwise(rows)
+        if line > before + 1 and not any(top <= before < bottom for top, _, bottom, _ in merges)
+    ]
+    wide = [top for top, left, _, right in merges if top in lines and left < min(right, width)]
+    said = {
+        "after an empty row ({}) was read too; if another table begins there, give it a sheet of its"
+        " own": after,
+        "with a cell merged over columns ({}): its value was read in the first column only; unmerge"
+        " it": wide,
+    }
+    return [
+        f"{quote(name)}: {count_noun(len(found), 'row')} "
+        + what.format(f"row {found[0]}: {quote(lines[found[0]])}")
+        for what, found in said.items()
+        if found
+    ]
 
 
 def drop_tail(
