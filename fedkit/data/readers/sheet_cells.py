@@ -34,8 +34,16 @@ _FORMAT = re.compile(
     rf"(?P<before>{_LITERAL}*)(?P<whole>(?:[#0?,]*[#0?]|General)(?:{_LITERAL}+[#0?]+)*)"
     rf"(?:\.(?P<places>0+))?(?P<percent>%?)(?P<after>{_LITERAL}*)"
 )
-_LIKE_A_DATE = re.compile(r"\d{1,4}[-/.年]\d{1,2}\b.*|(\d\d?[- ])?[A-Za-z]{3,9}\.?[- ].*\d{2,4}")
-_AS_READ = re.compile(r"\d{4}(-\d\d){0,2}|\d{4}-\d\d-\d\d (?!00:00:00)\d\d:\d\d:\d\d")
+# of a column with such cells: which texts are said, and which of them are read alike
+_BESIDE = {
+    "date": (
+        re.compile(
+            r" *(\d{1,4}[-/.年]\d{1,2}(?!\d).*|(\d\d?[- ])?[A-Za-z]{3,9}\.?[- ].*\d{2,4}) *"
+        ),
+        re.compile(r"\d{4}(-\d\d){0,2}|\d{4}-\d\d-\d\d (?!00:00:00)\d\d:\d\d:\d\d"),
+    ),
+    "format": (re.compile(r"\W*\d.*"), re.compile(r"-?\d+(\.\d+)?")),
+}
 
 
 def plain_text(text: str) -> str:
@@ -143,11 +151,11 @@ class SheetCells:
 
     def notes(self, frame: pd.DataFrame, title: str) -> list[str]:
         """Return what has no value or is hidden, with count and column. frame: the table read."""
-        for column, name in enumerate(frame.columns, start=1):
-            for cell in frame[name] if ("dates", column) in self.seen else ():
-                is_date = isinstance(cell, str) and _LIKE_A_DATE.fullmatch(cell.strip())
-                if is_date and not _AS_READ.fullmatch(cell.strip()):
-                    self._count("date_texts", column, cell)
+        for kind, column in [*self.seen]:
+            texts, known = _BESIDE.get(kind, (None, None))
+            for cell in frame.iloc[:, column - 1] if texts and column <= frame.shape[1] else ():
+                if isinstance(cell, str) and texts.fullmatch(cell) and not known.fullmatch(cell):
+                    self._count(f"{kind}_beside", column, cell)
         names = {0: "", **dict(enumerate(map(quote, frame.columns), start=1))}
         notes = []
         for what, said in _WORDS["notes"].items():
@@ -189,7 +197,7 @@ class SheetCells:
             return self._count("errors", column, value)
         code = self.codes[int(cell.get("s", 0))] if self.codes else "General"
         if kind == "d":
-            self._count("dates", column, None)
+            self._count("date", column, None)
             return shown_moment(from_ISO8601(value), code if is_date_format(code) else "ymdhs")
         return self._read_number(value, code, column)
 
@@ -202,13 +210,16 @@ class SheetCells:
                 moment = from_excel(number, self.book.epoch, timedelta=is_timedelta_format(code))
             except (OverflowError, ValueError):  # Excel shows it as ####
                 return self._count("errors", column, "####")
-            self._count("dates", column, None)
+            self._count("date", column, None)
             return shown_moment(moment, code)
-        if code != "General" and (shown := shown_number(number, code)) is not None:
+        if code == "General":
+            return number
+        if (shown := shown_number(number, code)) is not None:
             exact = f"{abs(number) * (100 if '%' in code else 1):.15g}"
             if isinstance(number, float) and exact not in shown.replace(",", ""):
                 self._count("rounded", column, shown)
             return shown
+        self._count("format", column, code)
         return number
 
 

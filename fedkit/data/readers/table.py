@@ -245,8 +245,8 @@ def _note_layout(
     ]
     wide = [top for top, left, _, right in merges if top in lines and left < min(right, width)]
     said = {
-        "after an empty row ({}) was read too; if another table begins there, give it a sheet of its"
-        " own": after,
+        "after an empty row ({}) was read too; if another table begins there, give it a sheet of"
+        " its own": after,
         "with a cell merged over columns ({}): its value was read in the first column only; unmerge"
         " it": wide,
     }
