@@ -9,13 +9,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pandas as pd
-from openpyxl.styles.numbers import (
-    BUILTIN_FORMATS_MAX_SIZE,
-    builtin_format_code,
-    is_date_format,
-    is_timedelta_format,
-)
-from openpyxl.utils import column_index_from_string, get_column_letter
+from openpyxl.styles import numbers
+from openpyxl.utils import column_index_from_string
 from openpyxl.utils.datetime import from_excel, from_ISO8601
 from openpyxl.xml.constants import SHEET_MAIN_NS
 from openpyxl.xml.functions import iterparse
@@ -28,22 +23,13 @@ _ROW, _COL, _END, _VALUE, _FORMULA, _INLINE, _TEXT, _RUN = (
 )
 _WORDS = read_packaged_table("fedkit.data.readers", "sheet_cells.toml")
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
+MAX_FORMAT = 255  # characters of a number format, as in Excel
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _LITERAL = r"""(?:"[^"]*"|\\.|[_*].|\[[^\]<>=]*\]|[-+$() :!^&'~{}]|[^\x00-\x7f])"""
 _FORMAT = re.compile(
     rf"(?P<before>{_LITERAL}*)(?P<whole>(?:[#0?,]*[#0?]|General)(?:{_LITERAL}+[#0?]+)*)"
     rf"(?:\.(?P<places>0+))?(?P<percent>%?)(?P<after>{_LITERAL}*)"
 )
-# of a column with such cells: which texts are said, and which of them are read alike
-_BESIDE = {
-    "date": (
-        re.compile(
-            r" *(\d{1,4}[-/.年]\d{1,2}(?!\d).*|(\d\d?[- ])?[A-Za-z]{3,9}\.?[- ].*\d{2,4}) *"
-        ),
-        re.compile(r"\d{4}(-\d\d){0,2}|\d{4}-\d\d-\d\d (?!00:00:00)\d\d:\d\d:\d\d"),
-    ),
-    "format": (re.compile(r"\W*\d.*"), re.compile(r"-?\d+(\.\d+)?")),
-}
 
 
 def plain_text(text: str) -> str:
@@ -76,7 +62,7 @@ def shown_number(number: float, code: str) -> str | None:
     if (found := _FORMAT.fullmatch(section)) is None:
         return None
     whole, places = found["whole"], found["places"] or ""
-    value = abs(Decimal(f"{number:.15g}" if isinstance(number, float) else number))
+    value = abs(Decimal(str(number)))
     if "General" not in whole:
         value *= 100 if found["percent"] else 1
         value = value.quantize(Decimal(1).scaleb(-len(places)), ROUND_HALF_UP)
@@ -151,24 +137,20 @@ class SheetCells:
 
     def notes(self, frame: pd.DataFrame, title: str) -> list[str]:
         """Return what has no value or is hidden, with count and column. frame: the table read."""
-        for kind, column in [*self.seen]:
-            texts, known = _BESIDE.get(kind, (None, None))
-            for cell in frame.iloc[:, column - 1] if texts and column <= frame.shape[1] else ():
-                if isinstance(cell, str) and texts.fullmatch(cell) and not known.fullmatch(cell):
+        names = ["", *map(quote, frame.columns)]
+        for kind, column in [key for key in self.seen if key[0] in _WORDS["beside"]]:
+            said, alike = map(re.compile, _WORDS["beside"][kind])
+            for cell in frame.iloc[:, column - 1] if column < len(names) else ():
+                if isinstance(cell, str) and said.fullmatch(cell) and not alike.fullmatch(cell):
                     self._count(f"{kind}_beside", column, cell)
-        names = {0: "", **dict(enumerate(map(quote, frame.columns), start=1))}
         notes = []
-        for what, said in _WORDS["notes"].items():
-            found = {
-                names.get(column, f"{get_column_letter(column or 1)} (no name)"): seen
-                for (kind, column), seen in sorted(self.seen.items(), key=lambda item: item[0])
-                if kind == what and (column in names or what != "hidden_columns")
-            }
+        for what, note in _WORDS["notes"].items():
+            found = [(*key, *seen) for key, seen in self.seen.items() if key[0] == what]
+            found = sorted(one for one in found if one[1] < len(names))
             if found:
-                where = ", ".join(f"{name} {seen[0]:,}" for name, seen in [*found.items()][:4])
-                number = f"{sum(seen[0] for seen in found.values()):,}"
-                example, names_only = next(iter(found.values()))[1], ", ".join([*found][:4])
-                said = said.format(number=number, where=where, example=example, names=names_only)
+                where = ", ".join(f"{names[column]} {count:,}" for _, column, count, _ in found[:4])
+                shown = ", ".join(names[column] for _, column, _, _ in found[:4])
+                said = note.format(where=where.strip(), example=found[0][3], names=shown)
                 notes.append(f"{quote(title)}: {said}")
         return notes
 
@@ -198,16 +180,24 @@ class SheetCells:
         code = self.codes[int(cell.get("s", 0))] if self.codes else "General"
         if kind == "d":
             self._count("date", column, None)
-            return shown_moment(from_ISO8601(value), code if is_date_format(code) else "ymdhs")
+            return shown_moment(
+                from_ISO8601(value), code if numbers.is_date_format(code) else "ymdhs"
+            )
         return self._read_number(value, code, column)
 
     def _read_number(self, value: str, code: str, column: int) -> Any:
-        number = int(value) if value.lstrip("-").isdecimal() else float(f"{float(value):.15g}")
+        number = int(value) if value.lstrip("-").isdecimal() else float(value)
+        if isinstance(number, float) and not number.is_integer():
+            number = float(
+                f"{number:.15g}"
+            )  # Excel has no more digits: 0.3, not 0.30000000000000004
         if abs(number) >= 10**15:
             self._count("long_numbers", column, value)
-        if is_date_format(code):
+        if numbers.is_date_format(code):
             try:
-                moment = from_excel(number, self.book.epoch, timedelta=is_timedelta_format(code))
+                moment = from_excel(
+                    number, self.book.epoch, timedelta=numbers.is_timedelta_format(code)
+                )
             except (OverflowError, ValueError):  # Excel shows it as ####
                 return self._count("errors", column, "####")
             self._count("date", column, None)
@@ -224,9 +214,9 @@ class SheetCells:
 
 
 def _number_format(book: Any, number: int) -> str:
-    if number >= BUILTIN_FORMATS_MAX_SIZE:
-        return book._number_formats[number - BUILTIN_FORMATS_MAX_SIZE]
-    return _WORDS["east_asian_formats"].get(str(number)) or builtin_format_code(number) or "General"
+    own = book._number_formats[number - 164 :][:1] if number >= 164 else []
+    code = _WORDS["east_asian_formats"].get(str(number)) or numbers.builtin_format_code(number)
+    return (*own, code or "General")[0][:MAX_FORMAT]
 
 
 def _is_hidden(node: Any, size: str) -> bool:

@@ -95,7 +95,7 @@ def table_of_rows(
             refuse_above("MAX_CELLS", len(body) * len(names), name)
         notes += fill_down(body, [m for m in merges if m[1] <= len(names)], name)
         body, dropped = drop_tail(body, len(names), name)
-        notes += [*dropped, *(_note_layout(body, merges, len(names), name) if is_sheet else ())]
+        notes += [*dropped, *(_note_layout(body, merges, name) if is_sheet else ())]
         refuse = _refuse_beyond if is_sheet else _refuse_ragged
         for line, row in body:
             refuse(row, names, name, line)
@@ -233,28 +233,20 @@ def fill_down(rows: list[NumberedRow], merges: list[MergedRange], name: str) -> 
     return [note] if number else []
 
 
-def _note_layout(
-    rows: list[NumberedRow], merges: Sequence[MergedRange], width: int, name: str
-) -> list[str]:
+def _note_layout(rows: list[NumberedRow], merges: Sequence[MergedRange], name: str) -> list[str]:
     """Say which rows come after an empty one, and which have a cell merged over columns."""
-    lines = {line: _first_cell(cells) for line, cells in rows}
-    after = [
-        line
-        for (before, cells), (line, _) in pairwise(rows)
-        if line > before + 1 and not any(top <= before < bottom for top, _, bottom, _ in merges)
-    ]
-    wide = [top for top, left, _, right in merges if top in lines and left < min(right, width)]
+    first = {line: quote(_first_cell(cells)) for line, cells in rows}
+    inside = {line for top, _, bottom, _ in merges for line in range(top, min(bottom, top + 999))}
+    after = [b for (a, _), (b, _) in pairwise(rows) if b > a + 1 and a not in inside]
+    wide = [top for top, left, _, right in merges if top in first and left < right]
     said = {
-        "after an empty row ({}) was read too; if another table begins there, give it a sheet of"
-        " its own": after,
-        "with a cell merged over columns ({}): its value was read in the first column only; unmerge"
-        " it": wide,
+        "after an empty row was read too; another table needs a sheet of its own": after,
+        "with a cell merged over columns, whose value was read in the first only": wide,
     }
     return [
-        f"{quote(name)}: {count_noun(len(found), 'row')} "
-        + what.format(f"row {found[0]}: {quote(lines[found[0]])}")
-        for what, found in said.items()
-        if found
+        f"{quote(name)}: {count_noun(len(lines), 'row')} {what} (row {lines[0]}: {first[lines[0]]})"
+        for what, lines in said.items()
+        if lines
     ]
 
 
@@ -294,7 +286,7 @@ def _guess_header(head: list[NumberedRow]) -> int:
     if (
         not fills
         or _count_filled(head[first][1]) >= max(2, 0.6 * typical)
-        or _count_known(head[first][1]) > 1
+        or count_known(head[first][1]) > 1
     ):
         return first if fills and _is_header(head, first) else 0
     for at in range(first + 1, min(MAX_HEADER_DEPTH, len(head) - 1)):
@@ -317,7 +309,7 @@ def _move_to_upper(head: list[NumberedRow], at: int, merges: Sequence[MergedRang
     return at
 
 
-def _count_known(cells: Sequence[Any]) -> int:
+def count_known(cells: Sequence[Any]) -> int:
     """Return how many cells are known names of text, label or client columns."""
     return sum(
         1
@@ -359,7 +351,7 @@ def _has_two_rows(head: list[NumberedRow], at: int, merges: Sequence[MergedRange
     width = max(len(upper), len(lower))
     blank = [(_is_blank(u), _is_blank(b)) for u, b in zip(_pad(upper, width), _pad(lower, width))]
     fills_gap, leaves_gap = (True, False) in blank, (False, True) in blank
-    known = _count_known(lower) > 0 and (leaves_gap or _count_known(upper) == 0)
+    known = count_known(lower) > 0 and (leaves_gap or count_known(upper) == 0)
     return not merges and fills_gap and known
 
 

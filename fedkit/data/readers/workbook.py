@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -15,17 +15,9 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.files import read_packaged_table
 from fedkit.core.formatting import one_line_error, quote, quoted_list
 from fedkit.data import limits
-from fedkit.data.columns import NAMES, heading_names
 from fedkit.data.limits import MAX_COLUMNS, clean_name, refuse_above
-from fedkit.data.readers.table import (
-    HEAD_ROWS,
-    MergedRange,
-    NumberedRow,
-    Reading,
-    TableRead,
-    find_header,
-    table_of_rows,
-)
+from fedkit.data.readers import table
+from fedkit.data.readers.table import MergedRange, NumberedRow, Reading, TableRead
 
 _RANGE = rb' [^<>]{0,40}?ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"'
 _MERGE = re.compile(rb"<(?:\w{1,9}:)?mergeCell" + _RANGE)
@@ -55,7 +47,7 @@ def read_book(book: Any, data: bytes, name: str, reading: Reading) -> TableRead:
         title = f"{name}, sheet {chosen.title}"
         cells = SheetCells(book)
         rows = iter_sheet_rows(chosen, title, cells)
-        read = table_of_rows(rows, title, reading, merges, is_sheet=True)
+        read = table.table_of_rows(rows, title, reading, merges, is_sheet=True)
         return replace(read, notes=notes + read.notes + cells.notes(read.frame, title))
 
 
@@ -114,26 +106,22 @@ def choose_sheet(book: Any, name: str, sheet: str | None) -> tuple[Any, list[str
     peeks = {s: _peek(s) for s in visible[:MAX_PEEKS]}
     tables = [s for s, (names, rows) in peeks.items() if len(names) > 1 and rows >= 10]
     first = (tables or visible)[0]
-    known = [s for s in tables if _is_known(peeks[s][0])]
-    if first not in known:
-        first = next((s for s in known if peeks[s][1] > peeks[first][1]), first)
+    if not table.count_known(peeks[first][0]):
+        longer = (s for s in tables if peeks[s][1] > peeks[first][1])
+        first = next((s for s in longer if table.count_known(peeks[s][0])), first)
     others = [s for s in book.sheets if s is not first]
-    alike = [s.title for s in others if peeks.get(s) and peeks[s][0] == peeks[first][0]]
-    hidden = [s.title for s in others if s not in visible]
     how = "first visible sheet" if first is visible[0] else "the sheet that looks like a table,"
-    said = f"{quote(name)}: {how} {quote(first.title)} of {len(book.sheets)}"
-    for what, titles in (
-        ("not read", [s.title for s in others if s in visible]),
-        ("hidden and not read", hidden),
-        ("with the same columns, to be put into one sheet", alike),
+    note = f"{quote(name)}: {how} {quote(first.title)} of {len(book.sheets)}"
+    for what, sheets in (
+        ("not read", [s for s in others if s in visible]),
+        ("hidden and not read", [s for s in others if s not in visible]),
+        (
+            "with the same columns, to be put into one",
+            [s for s in others if s in peeks and peeks[s][0] == peeks[first][0]],
+        ),
     ):
-        said += f"; {what}: {quoted_list(titles, 6)}" if titles else ""
-    return first, [f"{said} (name --sheet to choose)"]
-
-
-def _is_known(names: Iterable[str]) -> bool:
-    known = {name for role in NAMES.values() for name in role}
-    return any(known.intersection(heading_names(name)) for name in names)
+        note += f"; {what}: {quoted_list((s.title for s in sheets), 6)}" if sheets else ""
+    return first, [f"{note} (name --sheet to choose)"]
 
 
 def _peek(sheet: Any) -> tuple[list[str], int]:
@@ -142,10 +130,10 @@ def _peek(sheet: Any) -> tuple[list[str], int]:
 
     try:
         rows = iter_sheet_rows(sheet, sheet.title, SheetCells(sheet.parent))
-        head = list(islice(rows, HEAD_ROWS))
-        found = find_header(head, sheet.title)
+        head = list(islice(rows, table.HEAD_ROWS))
+        found = table.find_header(head, sheet.title)
     except FedkitError:  # said if it is this sheet that is read
-        return ["", ""], HEAD_ROWS
+        return ["", ""], table.HEAD_ROWS
     return [name for name in map(clean_name, found.cells) if name], len(head) - found.body
 
 
