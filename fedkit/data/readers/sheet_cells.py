@@ -6,6 +6,7 @@ import datetime
 import re
 from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -22,6 +23,7 @@ _ROW, _COL, _END, _VALUE, _FORMULA, _INLINE, _TEXT, _RUN = (
     f"{{{SHEET_MAIN_NS}}}{tag}" for tag in ("row", "col", "sheetData", "v", "f", "is", "t", "r")
 )
 _WORDS = read_packaged_table("fedkit.data.readers", "sheet_cells.toml")
+_is_date = lru_cache(numbers.is_date_format)
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 MAX_FORMAT = 255  # characters of a number format, as in Excel
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
@@ -49,6 +51,7 @@ def rich_text(node: Any) -> str:
     return plain_text("".join(piece.text or "" for piece in pieces))
 
 
+@lru_cache(maxsize=100_000)
 def shown_number(number: float, code: str) -> str | None:
     """Return a number in an Excel number format (101 in 00000: 00101); source: ECMA-376, 18.8.31.
 
@@ -80,6 +83,7 @@ def shown_number(number: float, code: str) -> str | None:
     return f"{before}{sign}{digits}{tail}{found['percent']}{after}".strip()
 
 
+@lru_cache(maxsize=100_000)
 def shown_moment(moment: Any, code: str) -> Any:
     """Return a date, time or duration with the parts that its number format shows.
 
@@ -180,9 +184,7 @@ class SheetCells:
         code = self.codes[int(cell.get("s", 0))] if self.codes else "General"
         if kind == "d":
             self._count("date", column, None)
-            return shown_moment(
-                from_ISO8601(value), code if numbers.is_date_format(code) else "ymdhs"
-            )
+            return shown_moment(from_ISO8601(value), code if _is_date(code) else "ymdhs")
         return self._read_number(value, code, column)
 
     def _read_number(self, value: str, code: str, column: int) -> Any:
@@ -193,7 +195,7 @@ class SheetCells:
             )  # Excel has no more digits: 0.3, not 0.30000000000000004
         if abs(number) >= 10**15:
             self._count("long_numbers", column, value)
-        if numbers.is_date_format(code):
+        if _is_date(code):
             try:
                 moment = from_excel(
                     number, self.book.epoch, timedelta=numbers.is_timedelta_format(code)

@@ -161,7 +161,7 @@ def iter_sheet_rows(sheet: Any, name: str, cells: Any) -> Iterator[NumberedRow]:
         for count, (line, found, nodes) in enumerate(cells.read_rows(source), start=1):
             archive.renew()
             refuse_above("MAX_ROWS", max(line, count), name)
-            filled = [c for c, value in found.items() if value != "" and not str(value).isspace()]
+            filled = [c for c, v in found.items() if not isinstance(v, str) or v.strip()]
             if (width := max(filled, default=0)) > MAX_COLUMNS:
                 raise FedkitError(
                     f"{quote(name)}, row {line} reaches column {width:,}; at most"
