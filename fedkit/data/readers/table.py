@@ -236,7 +236,7 @@ def fill_down(rows: list[NumberedRow], merges: list[MergedRange], name: str) -> 
 def _note_layout(rows: list[NumberedRow], merges: Sequence[MergedRange], name: str) -> list[str]:
     """Say which rows come after an empty one, and which have a cell merged over columns."""
     first = {line: quote(_first_cell(cells)) for line, cells in rows}
-    inside = {line for top, _, bottom, _ in merges for line in range(top, min(bottom, top + 999))}
+    inside = {line for top, _, bottom, _ in merges for line in range(top, min(bottom, top + 99))}
     after = [b for (a, _), (b, _) in pairwise(rows) if b > a + 1 and a not in inside]
     wide = [top for top, left, _, right in merges if top in first and left < right]
     said = {

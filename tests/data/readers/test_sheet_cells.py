@@ -309,6 +309,7 @@ COVERS = {
     "one column": [("This file lists tickets",), ("Author: office",)],
     "pairs": [(None, "Ticket export"), ("Author", "Bob"), (None, None, "1.2")],
     "empty": [],
+    "known headings": [("Text", "Label"), ("what it says", "what it is")],
     "glossary": [("Field", "Meaning"), *[(f"f{i}", f"what f{i} means") for i in range(12)]],
 }
 
