@@ -294,7 +294,7 @@ def refuse_too_few_rows(train: pd.DataFrame, columns: Columns, notes: Notes) -> 
         raise FedkitError(
             f"label column {quote(columns.label)} has one label only,"
             f" {quote(train['label'].iloc[0])}; add examples of another, or name another column"
-            " with --label"
+            f" with --label{''.join(f'; {note}' for note in notes[:4])}"
         )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from typing import Any
 
 import pandas as pd
@@ -95,8 +95,8 @@ def table_of_rows(
             refuse_above("MAX_CELLS", len(body) * len(names), name)
         notes += fill_down(body, [m for m in merges if m[1] <= len(names)], name)
         body, dropped = drop_tail(body, len(names), name)
-        notes += dropped
-        if not is_sheet and found.line:
+        notes += [*dropped, *(_note_layout(body, merges, name) if is_sheet else ())]
+        if found.line:
             body, repeated = _drop_repeated_headers(body, names, name)
             notes += repeated
         refuse = _refuse_beyond if is_sheet else _refuse_ragged
@@ -141,12 +141,13 @@ def _drop_repeated_headers(
                     " change there: give each table a file of its own"
                 )
     note = f"{quote(name)}: the header stands again in {count_noun(len(again), 'row')}, not read"
-    kept = [row for row in body if row[0] not in {*again}] if again else body
+    gone = set(again)
+    kept = [row for row in body if row[0] not in gone] if again else body
     return kept, [f"{note} (first in line {again[0]})"] if again else []
 
 
 def _refuse_beyond(row: Sequence[Any], names: list[str], name: str, line: int) -> None:
-    if any(cell is not None for cell in row[len(names) :]):
+    if _count_filled(row[len(names) :]):
         raise FedkitError(
             f"{quote(name)}, row {line}: a cell to the right of the header, which has {len(names)}"
             " columns; name that column in the header, or clear the cell"
@@ -251,8 +252,8 @@ def find_header(
 def fill_down(rows: list[NumberedRow], merges: list[MergedRange], name: str) -> list[str]:
     """Write a value whose cell is merged over several rows into each of them; note how many."""
     tall: dict[int, list[tuple[int, int]]] = {}  # first row -> (column, last row)
-    for top, left, bottom, right in merges:
-        if bottom > top and left == right:
+    for top, left, bottom, _ in merges:
+        if bottom > top:
             tall.setdefault(top, []).append((left - 1, bottom))
     number = 0
     active: dict[int, tuple[int, Any]] = {}  # column -> (last row, value)
@@ -273,6 +274,23 @@ def fill_down(rows: list[NumberedRow], merges: list[MergedRange], name: str) -> 
         }
     note = f"{quote(name)}: {count_noun(number, 'cell')} filled from the merged cell above"
     return [note] if number else []
+
+
+def _note_layout(rows: list[NumberedRow], merges: Sequence[MergedRange], name: str) -> list[str]:
+    """Say which rows come after an empty one, and which have a cell merged over columns."""
+    first = {line: quote(_first_cell(cells)) for line, cells in rows}
+    inside = {line for top, _, bottom, _ in merges for line in range(top, min(bottom, top + 99))}
+    after = [b for (a, _), (b, _) in pairwise(rows) if b > a + 1 and a not in inside]
+    wide = [top for top, left, _, right in merges if top in first and left < right]
+    said = {
+        "after an empty row was read too; another table needs a sheet of its own": after,
+        "with a cell merged over columns, whose value was read in the first only": wide,
+    }
+    return [
+        f"{quote(name)}: {count_noun(len(lines), 'row')} {what} (row {lines[0]}: {first[lines[0]]})"
+        for what, lines in said.items()
+        if lines
+    ]
 
 
 def drop_tail(
@@ -311,7 +329,7 @@ def _guess_header(head: list[NumberedRow]) -> int:
     if (
         not fills
         or _count_filled(head[first][1]) >= max(2, 0.6 * typical)
-        or _count_known(head[first][1]) > 1
+        or count_known(head[first][1]) > 1
     ):
         return first if fills and _is_header(head, first) else 0
     for at in range(first + 1, min(MAX_HEADER_DEPTH, len(head) - 1)):
@@ -330,7 +348,7 @@ def _is_data(head: list[NumberedRow]) -> bool:
         {cells[i] for cells in others if i < len(cells)} - {"", None} for i in range(len(row))
     ]
     again = [cell in found and len(found) > 1 for cell, found in zip(row, columns)]
-    return any(again) and not _count_known([c for c, recurs in zip(row, again) if not recurs])
+    return any(again) and not count_known([c for c, recurs in zip(row, again) if not recurs])
 
 
 def _move_to_upper(head: list[NumberedRow], at: int, merges: Sequence[MergedRange]) -> int:
@@ -345,7 +363,7 @@ def _move_to_upper(head: list[NumberedRow], at: int, merges: Sequence[MergedRang
     return at
 
 
-def _count_known(cells: Sequence[Any]) -> int:
+def count_known(cells: Sequence[Any]) -> int:
     """Return how many cells are known names of text, label or client columns."""
     return sum(
         1
@@ -387,7 +405,7 @@ def _has_two_rows(head: list[NumberedRow], at: int, merges: Sequence[MergedRange
     width = max(len(upper), len(lower))
     blank = [(_is_blank(u), _is_blank(b)) for u, b in zip(_pad(upper, width), _pad(lower, width))]
     fills_gap, leaves_gap = (True, False) in blank, (False, True) in blank
-    known = _count_known(lower) > 0 and (leaves_gap or _count_known(upper) == 0)
+    known = count_known(lower) > 0 and (leaves_gap or count_known(upper) == 0)
     return not merges and fills_gap and known
 
 

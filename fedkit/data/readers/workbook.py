@@ -8,18 +8,23 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import read_packaged_table
 from fedkit.core.formatting import one_line_error, quote, quoted_list
 from fedkit.data import limits
-from fedkit.data.limits import MAX_COLUMNS, refuse_above
-from fedkit.data.readers.table import MergedRange, NumberedRow, Reading, TableRead, table_of_rows
+from fedkit.data.limits import MAX_COLUMNS, clean_name, refuse_above
+from fedkit.data.readers import table
+from fedkit.data.readers.table import MergedRange, NumberedRow, Reading, TableRead
 
 _RANGE = rb' [^<>]{0,40}?ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"'
 _MERGE = re.compile(rb"<(?:\w{1,9}:)?mergeCell" + _RANGE)
 _SIZE = re.compile(rb"<(?:\w{1,9}:)?dimension" + _RANGE)
+_STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w{1,40})/")  # Strict Open XML's names
 MAX_SHEETS = 1_000
+MAX_PEEKS = 30  # sheets that are looked into when none is named
 MAX_PARTS = 20_000
 
 
@@ -34,12 +39,16 @@ def read_excel(data: bytes, name: str, reading: Reading) -> TableRead:
 
 def read_book(book: Any, data: bytes, name: str, reading: Reading) -> TableRead:
     """Return a sheet of an open workbook as a table, see `read_excel`."""
+    from fedkit.data.readers.sheet_cells import SheetCells
+
     with _readable(name):
         chosen, notes = choose_sheet(book, name, reading.sheet)
         merges = read_merged_ranges(data, chosen)
         title = f"{name}, sheet {chosen.title}"
-        read = table_of_rows(iter_sheet_rows(chosen, title), title, reading, merges, is_sheet=True)
-        return replace(read, notes=notes + read.notes)
+        cells = SheetCells(book)
+        rows = iter_sheet_rows(chosen, title, cells)
+        read = table.table_of_rows(rows, title, reading, merges, is_sheet=True)
+        return replace(read, notes=notes + read.notes + cells.notes(read.frame, title))
 
 
 @contextmanager
@@ -66,12 +75,19 @@ def open_workbook(data: bytes, name: str) -> Any:
         _read_strings(reader)
         reader.read_workbook()
         apply_stylesheet(reader.archive, reader.wb)
+        # XlsxWriter stores 0 for each formula, and lets Excel calculate
+        book_xml = reader.archive.read(reader.parser.workbook_part_name)
+        reader.wb.is_uncalculated = b'fullCalcOnLoad="1"' in book_xml
         _add_sheets(reader, name)
         return reader.wb
 
 
 def choose_sheet(book: Any, name: str, sheet: str | None) -> tuple[Any, list[str]]:
-    """Return the named or first visible sheet, and a note if it was chosen among several."""
+    """Return the named sheet or the first visible one with a table; a note names the others.
+
+    A table has two columns and ten rows. One that has no heading of `data.columns` gives way to a
+    longer one that has.
+    """
     visible = [s for s in book.sheets if s.sheet_state == "visible"]
     if sheet is not None:
         if chosen := [s for s in book.sheets if s.title == sheet]:
@@ -85,11 +101,40 @@ def choose_sheet(book: Any, name: str, sheet: str | None) -> tuple[Any, list[str
             f"{quote(name)} has no visible sheet; name one of:"
             f" {quoted_list(s.title for s in book.sheets)}"
         )
-    several = [
-        f"{quote(name)}: first visible sheet {quote(visible[0].title)} of {len(book.sheets)}"
-        " (name sheet to choose)"
-    ]
-    return visible[0], several if len(book.sheets) > 1 else []
+    if len(book.sheets) == 1:
+        return visible[0], []
+    peeks = {s: _peek(s) for s in visible[:MAX_PEEKS]}
+    tables = [s for s, (names, rows) in peeks.items() if len(names) > 1 and rows >= 10]
+    first = (tables or visible)[0]
+    if not table.count_known(peeks[first][0]):
+        longer = (s for s in tables if peeks[s][1] > peeks[first][1])
+        first = next((s for s in longer if table.count_known(peeks[s][0])), first)
+    others = [s for s in book.sheets if s is not first]
+    how = "first visible sheet" if first is visible[0] else "the sheet that looks like a table,"
+    note = f"{quote(name)}: {how} {quote(first.title)} of {len(book.sheets)}"
+    for what, sheets in (
+        ("not read", [s for s in others if s in visible]),
+        ("hidden and not read", [s for s in others if s not in visible]),
+        (
+            "with the same columns, to be put into one",
+            [s for s in others if s in peeks and peeks[s][0] == peeks[first][0]],
+        ),
+    ):
+        note += f"; {what}: {quoted_list((s.title for s in sheets), 6)}" if sheets else ""
+    return first, [f"{note} (name --sheet to choose)"]
+
+
+def _peek(sheet: Any) -> tuple[list[str], int]:
+    """Return the column names of a sheet and how many rows are below, of the first HEAD_ROWS."""
+    from fedkit.data.readers.sheet_cells import SheetCells
+
+    try:
+        rows = iter_sheet_rows(sheet, sheet.title, SheetCells(sheet.parent))
+        head = list(islice(rows, table.HEAD_ROWS))
+        found = table.find_header(head, sheet.title)
+    except FedkitError:  # said if it is this sheet that is read
+        return ["", ""], table.HEAD_ROWS
+    return [name for name in map(clean_name, found.cells) if name], len(head) - found.body
 
 
 def read_merged_ranges(data: bytes, sheet: Any) -> list[MergedRange]:
@@ -106,37 +151,28 @@ def read_merged_ranges(data: bytes, sheet: Any) -> list[MergedRange]:
     return found
 
 
-def iter_sheet_rows(sheet: Any, name: str) -> Iterator[NumberedRow]:
+def iter_sheet_rows(sheet: Any, name: str, cells: Any) -> Iterator[NumberedRow]:
     """Yield the filled rows of a sheet, numbered from 1, within the limits of `data.limits`.
 
-    openpyxl's own loop keeps the attributes of all rows, and makes up those between two numbers.
+    cells: `SheetCells`, which reads them. Cells without a value, coloured or not, are no columns.
     """
-    from openpyxl.worksheet._reader import WorkSheetParser
-
-    book, cells, length, last = sheet.parent, 0, 0, 0
-    with book._archive.open(sheet.path) as source:
-        parser = WorkSheetParser(
-            source, book.strings, True, book.epoch, book._date_formats, book._timedelta_formats
-        )
-        for number, (line, found) in enumerate(parser.parse(), start=1):
-            book._archive.renew()
-            parser.row_dimensions.clear()
-            refuse_above("MAX_ROWS", max(line, number), name)
-            width = max((cell["column"] for cell in found), default=0)
-            if width > MAX_COLUMNS:
+    number, length, last, archive = 0, 0, 0, sheet.parent._archive
+    with archive.open(sheet.path) as source:
+        for count, (line, found, nodes) in enumerate(cells.read_rows(source), start=1):
+            archive.renew()
+            refuse_above("MAX_ROWS", max(line, count), name)
+            filled = [c for c, v in found.items() if not isinstance(v, str) or v.strip()]
+            if (width := max(filled, default=0)) > MAX_COLUMNS:
                 raise FedkitError(
                     f"{quote(name)}, row {line} reaches column {width:,}; at most"
                     f" {MAX_COLUMNS:,} are read"
                 )
-            cells += max(width, len(found))
-            refuse_above("MAX_SHEET_CELLS", cells, name)
-            row: list[Any] = [None] * width
-            for cell in found:
-                row[cell["column"] - 1] = cell["value"]
-            length += sum(len(value) for value in row if isinstance(value, str))
+            number += max(width, nodes // 3)
+            refuse_above("MAX_SHEET_CELLS", number, name)
+            length += sum(len(value) for value in found.values() if isinstance(value, str))
             refuse_above("MAX_UNPACKED", length, name)
-            if line > last and any(value is not None for value in row):
-                yield line, row
+            if line > last and filled:
+                yield line, [found.get(column) for column in range(1, width + 1)]
             last = max(last, line)
 
 
@@ -170,7 +206,10 @@ class WeighedZip(zipfile.ZipFile):
         self.renew()
 
         def weighed(size: int | None = -1) -> bytes:
+            is_start = file.tell() == 0
             chunk = read(limits.MAX_PIECE + 1 if size is None or size < 0 else size)
+            if is_start:
+                chunk = _STRICT.sub(rb"http://schemas.openxmlformats.org/\1/2006/", chunk)
             self.nbytes += len(chunk)
             count = chunk.count(b"<") + chunk.count(b"=")
             self.left -= count
@@ -201,10 +240,11 @@ class _Sheet:
 
 
 def _read_strings(reader: Any) -> None:
-    """Read the shared strings as openpyxl does, but plain ones without an object for each."""
-    from openpyxl.cell.text import Text
+    """Read the shared strings as openpyxl does, but without an object for each."""
     from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
     from openpyxl.xml.functions import iterparse
+
+    from fedkit.data.readers.sheet_cells import rich_text
 
     if (part := reader.package.find(SHARED_STRINGS)) is None:
         return
@@ -212,9 +252,7 @@ def _read_strings(reader: Any) -> None:
     with reader.archive.open(part.PartName[1:]) as file:
         for _, node in iterparse(file):
             if node.tag == f"{{{SHEET_MAIN_NS}}}si":
-                plain = len(node) == 1 and node[0].tag == f"{{{SHEET_MAIN_NS}}}t"
-                text = (node[0].text or "") if plain else Text.from_tree(node).content
-                reader.shared_strings.append(text.replace("x005F_", ""))
+                reader.shared_strings.append(rich_text(node))
                 node.clear()
                 reader.archive.nbytes = 0
     reader.archive.tags = usual
@@ -245,11 +283,11 @@ def _parse_range(left: bytes, top: bytes, right: bytes, bottom: bytes) -> Merged
 
 
 def _check_zip(data: bytes, name: str) -> None:
-    if data.startswith(b"\xd0\xcf\x11\xe0"):
-        raise FedkitError(
-            f"{quote(name)} has a password or is in the old .xls format; save it as .xlsx"
-            " without one"
-        )
+    is_book = b"xl/workbook.xml" in data
+    kinds = read_packaged_table("fedkit.data.readers", "workbook.toml")["foreign"]
+    for foreign in () if is_book else kinds:
+        if re.search(foreign["pattern"].encode("latin-1"), data, re.DOTALL):
+            raise FedkitError(f"{quote(name)} {foreign['said']}")
     if not data:
         raise FedkitError(
             f"{quote(name)} is empty (0 bytes); give an .xlsx file with a header and rows"
