@@ -196,17 +196,32 @@ def _parse_mix(
         try:
             return (MixPart(spec.strip(), parse(spec), 1.0),)
         except FedkitError:
-            name, _, share = named[0]
+            (name, _, share), is_mix = named[0], False
             with suppress(FedkitError):
-                if _is_share(share):
-                    return (MixPart(name, parse(name), 1.0),)
-            raise
+                is_mix = _is_share(share) and bool(parse(name))
+            if not is_mix:
+                raise
     if wrong := [item for item, (_, _, share) in zip(items, named) if not _is_share(share)]:
         raise FedkitError(
             f"{kind} {spec!r}: {wrong[0]!r} has no share above 0; write a mix such as {example}"
         )
-    total = math.fsum(float(share) for *_, share in named)
-    return tuple(MixPart(name, parse(name), float(share) / total) for name, _, share in named)
+    names, shares = [name for name, *_ in named], [float(share) for *_, share in named]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise FedkitError(f"{kind} {spec!r}: {twice[0]!r} is given twice; give it once")
+    _check_total(kind, spec, shares)
+    total = math.fsum(shares)
+    return tuple(MixPart(name, parse(name), share / total) for name, share in zip(names, shares))
+
+
+def _check_total(kind: str, spec: str, shares: Sequence[float]) -> None:
+    """Raise FedkitError for shares that are neither all clients nor small parts such as 1 to 3."""
+    total, parts = math.fsum(shares), all(share in range(1, 10) for share in shares)
+    if not (parts or any(abs(total - whole) <= whole / 99 for whole in (1, 100))):
+        percents = total if max(shares) > 1 else 100 * total
+        raise FedkitError(
+            f"{kind} {spec!r}: the shares add to {percents:g} %, and all sites are 100 %; write"
+            " shares that add to 1 or to 100, or parts such as 1 and 3"
+        )
 
 
 def _is_share(text: str) -> bool:
