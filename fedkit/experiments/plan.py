@@ -73,7 +73,7 @@ class Plan:
         for name, values in self.vary.items():
             if name == "seed":
                 raise FedkitError(
-                    "vary seed given; list the seeds with --seeds 0,1,2 (in Python: seeds=(0, 1, 2))"
+                    "vary seed given; list the seeds with --seeds 0,1,2 (in Python: seeds=(0, 1))"
                 )
             if not isinstance(values, list) or not values:
                 raise FedkitError(
