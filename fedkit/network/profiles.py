@@ -205,23 +205,17 @@ def _parse_mix(
         raise FedkitError(
             f"{kind} {spec!r}: {wrong[0]!r} has no share above 0; write a mix such as {example}"
         )
-    names, shares = [name for name, *_ in named], [float(share) for *_, share in named]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise FedkitError(f"{kind} {spec!r}: {twice[0]!r} is given twice; give it once")
-    _check_total(kind, spec, shares)
-    total = math.fsum(shares)
-    return tuple(MixPart(name, parse(name), share / total) for name, share in zip(names, shares))
-
-
-def _check_total(kind: str, spec: str, shares: Sequence[float]) -> None:
-    """Raise FedkitError for shares that are neither all clients nor small parts such as 1 to 3."""
+    names, shares = [item[0] for item in named], [float(item[2]) for item in named]
     total, parts = math.fsum(shares), all(share in range(1, 10) for share in shares)
-    if not (parts or any(abs(total - whole) <= whole / 99 for whole in (1, 100))):
-        percents = total if max(shares) > 1 else 100 * total
+    whole = parts or abs(total - 1) <= 1 / 99 or abs(total - 100) <= 100 / 99
+    if not whole or len({*names}) < len(names):
+        percents = f"{total if max(shares) > 1 else 100 * total:g} % in all"
+        problem = "a name stands there twice" if whole else f"the shares are {percents}"
         raise FedkitError(
-            f"{kind} {spec!r}: the shares add to {percents:g} %, and all sites are 100 %; write"
-            " shares that add to 1 or to 100, or parts such as 1 and 3"
+            f"{kind} {spec!r}: {problem}; write each once, with shares that add to 1, such as"
+            f" {example}, or parts such as 1 and 3"
         )
+    return tuple(MixPart(name, parse(name), share / total) for name, share in zip(names, shares))
 
 
 def _is_share(text: str) -> bool:
