@@ -208,7 +208,7 @@ def _parse_mix(
     names, shares = [item[0] for item in named], [float(item[2]) for item in named]
     total, parts = math.fsum(shares), all(share in range(1, 10) for share in shares)
     whole = parts or abs(total - 1) <= 1 / 99 or abs(total - 100) <= 100 / 99
-    if not whole or len({*names}) < len(names):
+    if not whole or len(set(names)) < len(names):
         percents = f"{total if max(shares) > 1 else 100 * total:g} % in all"
         problem = "a name stands there twice" if whole else f"the shares are {percents}"
         raise FedkitError(
