@@ -139,7 +139,7 @@ def choose_plan(
         return plan
     if not (path or vary or seeds):
         raise FedkitError(
-            "nothing to vary given; add --vary tune=head, --seeds 0,1,2, or --plan FILE.toml"
+            "nothing to vary given; add --vary tune=head, --seeds 0,1,2, or a file: PLAN.toml"
         )
     plan = Plan() if path is None else read_plan(path)
     names = () if baselines in (None, "none") else (n.strip() for n in baselines.split(","))

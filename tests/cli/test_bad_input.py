@@ -58,7 +58,7 @@ MODEL = {
     "optimizer option twice": (f"{RUN} --optimizer sgd:momentum=0,momentum=0.9", "momentum twice"),
     "shares beyond all sites": (f"{RUN} --devices old-pc=0.7,laptop=0.7", "--devices 140"),
     "a sweep of seeds by vary": ("sweep --data data --vary seed=1", "--seeds 0,1,2"),
-    "a sweep of nothing": ("sweep --data data", "--vary --seeds --plan"),
+    "a sweep of nothing": ("sweep --data data", "--vary --seeds PLAN.toml"),
     "a partition by a column that is not there": (
         f"{RUN} --partition column:Tech",
         "'Tech' --partition column:COL site",
