@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -53,7 +54,7 @@ def run(
     PEFT's format.
     """
     if resume:
-        config, out = _resumed_config(config, out, flags.given_names(ctx)), _require_out(out)
+        config, out = _resumed_config(config, out, flags.given_names(ctx))
     out = out or _new_folder("runs", config.data)
     reading = f"reading {config.data} and the model {config.model} ..."
     with console.progress_line(reading, partial(next_steps.after_stop, out)) as line:
@@ -83,7 +84,7 @@ def baselines(
     form as `fedkit run`.
     """
     if resume:
-        config = _resumed_config(config, out, flags.given_names(ctx), "*/run.json")
+        config, out = _resumed_config(config, out, flags.given_names(ctx), "*/run.json")
     out = out or _new_folder("runs", f"{config.data}-baselines")
     names = None if which is None else list(dict.fromkeys(n.strip() for n in which.split(",")))
     reading = f"reading {config.data} and the model {config.model} ..."
@@ -147,9 +148,12 @@ def sweep(
         from fedkit.experiments.sweep import sweep as start
 
         settings = {k: v for k, v in vars(config).items() if k in given}
-        resumed = _require_out(out) if resume else None
+        if resume:
+            out, settings = _go_to_start(_require_out(out), settings)
         several = seeds if "seeds" in given else None
-        chosen = choose_plan(plan, settings, vary or [], several, baselines, resumed)
+        chosen = choose_plan(
+            plan, settings, vary or [], several, baselines, out if resume else None
+        )
         out = out or _new_folder("runs", chosen.name)
 
         def refuse(folder: str, reason: str) -> None:
@@ -221,7 +225,7 @@ def demo(
     """
     config = RunConfig(rounds=rounds, seed=seed)
     if resume:
-        config = _resumed_config(config, out, flags.given_names(ctx), "*/run.json")
+        config, out = _resumed_config(config, out, flags.given_names(ctx), "*/run.json")
     stopped = partial(next_steps.after_stopped_demo, out)
     with console.progress_line("reading the bundled data and the model ...", stopped) as line:
         from fedkit.cli.demo import run_demo
@@ -324,8 +328,8 @@ def _require_out(out: Path | None) -> Path:
 
 def _resumed_config(
     config: RunConfig, out: Path | None, given: set[str], pattern: str = "run.json"
-) -> RunConfig:
-    """Return the settings that the runs in `out` began with, updated by those given now.
+) -> tuple[RunConfig, Path]:
+    """Return the settings that the runs in `out` began with, updated by those given now, and `out`.
 
     The run itself refuses settings that may not change.
     """
@@ -336,13 +340,36 @@ def _resumed_config(
     there = [p for p in sorted(_require_out(out).glob(pattern)) if p.parent.name != "full"]
     if not there:
         if given - {"resume", "out", "as_json", "which"}:
-            return config  # a whole command, whose run was stopped before its first record
+            return config, out  # a whole command, whose run was stopped before its first record
         raise FedkitError(
             f"--resume given, and {out} holds no run to go on with;"
             " name its folder, or leave --resume out"
         )
+    record = Run.load(there[0])
     named = {name: getattr(config, name) for name in given if hasattr(config, name)}
-    return recorded_config(Run.load(there[0]), named)
+    out, named = _go_to_start(out, named)
+    return recorded_config(record, named), out
+
+
+def _go_to_start(out: Path, named: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+    """Go to the folder where the runs in `out` were started, if their data or model is there.
+
+    Relative paths lead on from it. Returns `out` and the settings `named` as seen from there.
+    """
+    from fedkit.core.record import Run
+
+    found = [p for depth in ("", "*/", "*/*/") for p in out.glob(f"{depth}run.json")][:1]
+    for record, folder in ((Run.load(path), path.parent.resolve()) for path in found):
+        way, sources = record.environment.get("started_in", "/"), ("data", "model")
+        start, here = (folder / way).resolve(), Path.cwd()
+        is_there = any((start / str(record.config.get(name))).exists() for name in sources)
+        if is_there and start != here and not Path(way).anchor:
+            paths = {n: named[n] for n in sources if n in named and Path(named[n]).exists()}
+            named = named | {name: str(here / path) for name, path in paths.items()}
+            out = out.resolve()
+            os.chdir(start)
+            console.print_note(f"note: paths are as seen from {start}, where this was started")
+    return out, named
 
 
 def _new_folder(root: str, name: str) -> Path:

@@ -46,10 +46,13 @@ def check_command(
         table = read_rows(file, text, label, client, encoding, sheet, header_row)
         quality = assess(table, CheckOptions(model=model, tell=line.update))
         written = write_checked(table, quality, out, mask) if out else None
+    flags = {"text": text, "label": label, "client": client, "sheet": sheet}
+    flags |= {"header-row": header_row, "encoding": encoding}
+    given = [word for name, v in flags.items() if v is not None for word in (f"--{name}", str(v))]
     values: dict[str, Any] = to_dict(quality)
     if written:
         values["written"] = [str(path) for path in written.paths]
-    console.print_result(as_json, values, check_lines(quality, written))
+    console.print_result(as_json, values, check_lines(quality, written, given))
     raise typer.Exit(EXIT[quality.verdict])
 
 

@@ -44,6 +44,7 @@ def run_summary(run: Run) -> list[str]:
         (
             f"accuracy {percent(measures.accuracy(run))}"
             f" (95 % interval {percent_range(low, high)}, over {over}){before};"
+            f" on own daily texts {percent(measures.own_accuracy(run))},"
             f" worst client {percent(measures.lowest_client_accuracy(run))}"
         ),
         *_gain_lines(run),

@@ -133,26 +133,29 @@ class RunConfig:
         return cls(**values)
 
 
-def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
+def parse_spec(spec: str, kind: str = "") -> tuple[str, dict[str, str]]:
     """Split 'name:key=value,key=value' into name and options.
 
-    A bare first value ('topk:0.05') has the key ''. Raises FedkitError for another form.
+    A bare first value ('topk:0.05') has the key ''. kind: whose spec it is, for messages. Raises
+    FedkitError for another form, and for a key that is given twice.
     """
     name, _, rest = spec.partition(":")
-    options: dict[str, str] = {}
+    said, options = f"{kind} {spec!r}".strip(), dict[str, str]()
     for place, item in enumerate(filter(None, rest.split(","))):
-        key, equals, value = item.partition("=")
+        key, equals, value = (part.strip() for part in item.partition("="))
         if not equals and place == 0:
-            key, value = "", item
-        elif not equals or not value:
+            key, value = "", key
+        elif not (key and equals and value):
             lists = (
                 "; several values are joined by '|', in quotes"
                 if "=" in rest and not equals
                 else ""
             )
             raise FedkitError(
-                f"{spec!r}: expected key=value after {name!r}, got {item!r}; example:"
+                f"{said}: expected key=value after {name!r}, got {item!r}; example:"
                 f" lora:r=8,alpha=16{lists}"
             )
-        options[key.strip()] = value.strip()
+        if key in options:
+            raise FedkitError(f"{said}: {key} is given twice; give it once")
+        options[key] = value
     return name.strip(), options

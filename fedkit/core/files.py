@@ -224,7 +224,7 @@ def read_json(path: Path, most: int = 10_000_000) -> Any:
     except RecursionError:
         raise ValueError("nested too deep") from None
     except UnicodeDecodeError:
-        raise ValueError("no UTF-8") from None
+        raise ValueError("it is no JSON in UTF-8") from None
 
 
 def _finite(text: str) -> float:

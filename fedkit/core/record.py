@@ -86,6 +86,7 @@ class Block(TypedDict, total=False):
     dtype: Text
     attention: Text
     engine: Text
+    started_in: Text
     name: Text | None
     source: Text | None
     sha256: Text | None

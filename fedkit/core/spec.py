@@ -20,7 +20,7 @@ def build_entry(kind: str, registry: dict[str, type], spec: str) -> Any:
     kind: what the entry is, for messages. A bare value is the first parameter. Raises FedkitError,
     which names what is allowed, for an unknown name or parameter or a value of a wrong type.
     """
-    name, options = parse_spec(spec)
+    name, options = parse_spec(spec, kind)
     if name not in registry:
         raise FedkitError(f"{kind} {name!r} is not known; choose one of: {', '.join(registry)}")
     entry, kinds = registry[name], parameter_types(registry[name])
@@ -31,6 +31,8 @@ def build_entry(kind: str, registry: dict[str, type], spec: str) -> Any:
                 f" {_example(name, kinds)}"
             )
         first = next(iter(kinds))
+        if first in options:
+            raise FedkitError(f"{kind} {spec!r}: {first} is given twice; give it once")
         if not _can_convert(kinds[first], bare):
             raise FedkitError(
                 f"{kind} {spec!r}: {bare!r} is not a number; example: {_example(name, kinds)}"

@@ -79,7 +79,8 @@ def heading_names(heading: str) -> list[str]:
 def _named(frame: pd.DataFrame, name: str | None, role: str) -> str | None:
     if name is None or clean_name(name) in frame.columns:
         return name and clean_name(name)
-    raise FedkitError(f"no column {quote(name)} for --{role}; {_list_columns(frame)}")
+    flag = "--client or --partition column:COL" if role == "client" else f"--{role}"
+    raise FedkitError(f"no column {quote(name)} for {flag}; {_list_columns(frame)}")
 
 
 def _find_by_name(

@@ -36,6 +36,7 @@ from fedkit.models.classifier import Model
 from fedkit.network import World
 from fedkit.privacy.mechanisms import Budget
 
+LOCAL_SHA256 = {"data": local_data_sha256, "model": local_model_sha256}  # None: not files here
 ENGINES = ("auto", "fast", "plain")
 LIMITS = {
     "clients": (1, 100_000),
@@ -108,8 +109,7 @@ def recorded_config(record: Run, given: Mapping[str, Any] = {}) -> RunConfig:
     """
     config = RunConfig.from_dict({**record.config, **given})
     check_names(config, given)
-    known = {"data": local_data_sha256, "model": local_model_sha256}
-    for name, sha256 in known.items():
+    for name, sha256 in LOCAL_SHA256.items():
         value, then = getattr(config, name), getattr(record, name).get("sha256")
         if name not in given and sha256(value) not in (None, then):
             raise FedkitError(
@@ -124,8 +124,9 @@ def check_names(config: RunConfig, given: Container[str]) -> None:
     for name, value in fetched_names(config).items():
         if name not in given:
             raise FedkitError(
-                f"the file names {name} {quote(value)}, and what only a file names is not read; if"
-                f" you trust it, repeat it: --{name} {quote(value)}"
+                f"the file names {name} {quote(value)}, which is not here, and what only a file"
+                f" names is not read; if you trust it, repeat it: --{name} {quote(value)}, or its"
+                " path if it or the run has moved"
             )
 
 

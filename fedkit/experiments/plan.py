@@ -72,7 +72,9 @@ class Plan:
             )
         for name, values in self.vary.items():
             if name == "seed":
-                raise FedkitError("vary seed: in Python, give seeds=(0, 1, 2) instead")
+                raise FedkitError(
+                    "vary seed given; list the seeds with --seeds 0,1,2 (in Python: seeds=(0, 1))"
+                )
             if not isinstance(values, list) or not values:
                 raise FedkitError(
                     f"vary {name}: write a list of values, such as {name} = ['lora:r=8', 'head']"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from fedkit.core.files import (
 from fedkit.core.formatting import one_line_error
 from fedkit.core.record import Run
 from fedkit.core.tensors import Params
-from fedkit.experiments.job import Job
+from fedkit.experiments.job import LOCAL_SHA256, Job
 from fedkit.federated.methods import methods_of
 from fedkit.models.adapter_io import save_adapter, write_tensors
 from fedkit.models.classifier import Model
@@ -106,7 +107,7 @@ class Store:
         # the record may lack newer settings: they had their defaults
         given, kept = config.to_dict(), RunConfig().to_dict() | before.config
         for name in sorted(given.keys() - MACHINE_SETTINGS):
-            if given[name] != kept.get(name):
+            if given[name] != kept.get(name) and not _is_same_source(before, name, given[name]):
                 raise FedkitError(
                     f"cannot resume {self.folder}: {name} was {kept.get(name)!r} and is now"
                     f" {given[name]!r}; use the same settings or another --out"
@@ -132,7 +133,7 @@ class Store:
         try:
             written = self._write_tensors(record, model, shared, extra, state or {})
             digests = {p.relative_to(self.folder).as_posix(): file_sha256(p) for p in written}
-            record = replace(record, files=digests)
+            record = replace(self._placed(record), files=digests)
             record.save(self.folder)
             self._clear_states(record)
             return record
@@ -145,7 +146,16 @@ class Store:
     def write_record(self, record: Run) -> None:
         """Write a record without state, such as a baseline's. Raises FedkitError if that fails."""
         if self.folder is not None:
-            record.save(self.folder)
+            self._placed(record).save(self.folder)
+
+    def _placed(self, record: Run) -> Run:
+        """Return the record with the way from its folder to where its relative paths lead on."""
+        paths = [Path(record.config[name]) for name in LOCAL_SHA256 if name in record.config]
+        way = {}
+        if any(path.exists() and not path.is_absolute() for path in paths):
+            with suppress(ValueError):  # another drive
+                way["started_in"] = os.path.relpath(Path.cwd(), self.folder.resolve())
+        return replace(record, environment=way | record.environment)
 
     def _write_tensors(
         self, record: Run, model: Model, shared: Params, extra: dict[str, Any], state: Params
@@ -215,6 +225,12 @@ class Store:
 
     def _path(self, number: int) -> Path:
         return self.folder / "state" / f"round-{number:04d}.safetensors"
+
+
+def _is_same_source(record: Run, name: str, value: Any) -> bool:
+    """Return whether data or model under another path are those of the record, byte by byte."""
+    now = LOCAL_SHA256[name](value) if name in LOCAL_SHA256 else None
+    return now is not None and now == getattr(record, name)["sha256"]
 
 
 def check_sources(record: Run, job: Job | None) -> None:

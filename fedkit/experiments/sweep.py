@@ -137,6 +137,10 @@ def choose_plan(
         for entry in unfinished_entries(plan, resumed):
             check_names(entry.config, settings)
         return plan
+    if not (path or vary or seeds):
+        raise FedkitError(
+            "nothing to vary given; add --vary tune=head, --seeds 0,1,2, or a file: PLAN.toml"
+        )
     plan = Plan() if path is None else read_plan(path)
     names = () if baselines in (None, "none") else (n.strip() for n in baselines.split(","))
     return replace(

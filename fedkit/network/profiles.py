@@ -196,17 +196,26 @@ def _parse_mix(
         try:
             return (MixPart(spec.strip(), parse(spec), 1.0),)
         except FedkitError:
-            name, _, share = named[0]
+            (name, _, share), is_mix = named[0], False
             with suppress(FedkitError):
-                if _is_share(share):
-                    return (MixPart(name, parse(name), 1.0),)
-            raise
+                is_mix = _is_share(share) and bool(parse(name))
+            if not is_mix:
+                raise
     if wrong := [item for item, (_, _, share) in zip(items, named) if not _is_share(share)]:
         raise FedkitError(
             f"{kind} {spec!r}: {wrong[0]!r} has no share above 0; write a mix such as {example}"
         )
-    total = math.fsum(float(share) for *_, share in named)
-    return tuple(MixPart(name, parse(name), float(share) / total) for name, _, share in named)
+    names, shares = [item[0] for item in named], [float(item[2]) for item in named]
+    total, parts = math.fsum(shares), all(share in range(1, 10) for share in shares)
+    whole = parts or abs(total - 1) <= 1 / 99 or abs(total - 100) <= 100 / 99
+    if not whole or len(set(names)) < len(names):
+        percents = f"{total if max(shares) > 1 else 100 * total:g} % in all"
+        problem = "a name stands there twice" if whole else f"the shares are {percents}"
+        raise FedkitError(
+            f"{kind} {spec!r}: {problem}; write each once, with shares that add to 1, such as"
+            f" {example}, or parts such as 1 and 3"
+        )
+    return tuple(MixPart(name, parse(name), share / total) for name, share in zip(names, shares))
 
 
 def _is_share(text: str) -> bool:

@@ -24,6 +24,7 @@ from fedkit.results.method_style import method_style
 
 HEIGHT, AXIS_ROOM = 440, 70  # px of a line figure; of them for the x axis and its title
 RIGHT = 132  # px for labels beside the lines
+WORST = "worst client, own daily texts"
 DASHES = ("solid", "dashdot", "longdash", "dot")
 
 
@@ -85,9 +86,9 @@ def scoreboard_bars(runs: Runs) -> go.Figure:
     names = [figure_text(name, 36) for name in measures.display_names(runs, short=True)]
     fig = go.Figure(_bars(runs, rows, values, names))
     worst = [100 * measures.lowest_client_accuracy(run) for run in runs]
-    hover = "%{customdata}<br>worst client %{x:.1f} %"
+    hover = "%{customdata}<br>worst client %{x:.1f} % on its own daily texts"
     diamond = {"symbol": "diamond", "line": {"color": INK, "width": 2}}
-    named = {"name": "worst client", "customdata": names}
+    named = {"name": WORST, "customdata": names}
     charts.draw_dots(fig, worst, rows, "#ffffff", 11, hover, diamond, **named)
     for run, name, row in zip(runs, names, rows):
         above_bar(fig, row, f"{name}  <b>{formatting.percent(measures.accuracy(run))}</b>")
@@ -95,7 +96,7 @@ def scoreboard_bars(runs: Runs) -> go.Figure:
     layout(fig, _rank_finding(runs), words, ON_TEST, None, height, top=44)
     fig.update_yaxes(visible=False, range=[-0.6, len(runs) - 0.25])
     fig.update_xaxes(range=list(charts.SHARES), dtick=20)
-    return key_above(fig, {"worst client": ("\u25c7", INK)})
+    return key_above(fig, {WORST: ("\u25c7", INK)})
 
 
 def aggregation_error(runs: Runs) -> go.Figure:
@@ -192,7 +193,7 @@ def _curve(
     charts.draw_end(fig, line, longest)
     hover = (
         "%{customdata[0]}, round %{customdata[1]}<br>accuracy %{y:.1f} %<br>"
-        "95 % interval %{customdata[2]}<br>worst client %{customdata[3]}"
+        "95 % interval %{customdata[2]}<br>worst client, own daily texts %{customdata[3]}"
     )
     charts.draw_line(fig, line, hover)
     return Label(values[-1], formatting.percent(values[-1] / 100), name, colour, strong=True)
@@ -230,7 +231,8 @@ def _rank_finding(runs: list[Run]) -> str:
         return f"{method_style(runs[top].method).name} is the most accurate, with {right}."
     place = 1 + sum(measures.accuracy(run) > measures.accuracy(main[0]) for run in runs)
     lowest = measures.lowest_client_accuracy(main[0])
-    worst = "" if math.isnan(lowest) else f", and its worst client has {formatting.percent(lowest)}"
+    told = f", and its worst client has {formatting.percent(lowest)} on its own daily texts"
+    worst = "" if math.isnan(lowest) else told
     name = measures.display_names(main)[0]
     if len(runs) == 1:
         return f"{name} is right on {right}{worst}."

@@ -344,7 +344,7 @@ def make_privacy(spec: str) -> Privacy:
 
     Raises FedkitError, which names what is allowed.
     """
-    name, options = parse_spec(spec)
+    name, options = parse_spec(spec, "privacy")
     if name not in PRIVACY and (number := re.search(r"\d+(\.\d+)?", spec)):
         raise FedkitError(
             f"privacy {spec!r} is not known; choose one of: {', '.join(PRIVACY)}; such as"

@@ -74,9 +74,9 @@ def columns_in_copy(columns: Columns) -> Columns:
     return Columns(*(guard_cell(name) if name else None for name in names))
 
 
-def check_lines(quality: Quality, written: CheckFiles | None = None) -> list[str]:
+def check_lines(quality: Quality, written: CheckFiles | None = None, given: Any = ()) -> list[str]:
     """Return the check for a terminal: the data, findings, verdict with reasons, files, next
-    command.
+    command. given: flags of this check, which the next one needs too.
     """
     columns = quality.columns
     roles = {"text": columns.text, "label": columns.label, "site": columns.client}
@@ -92,7 +92,7 @@ def check_lines(quality: Quality, written: CheckFiles | None = None) -> list[str
         *(f"note: {note}" for note in quality.notes),
         *(line for finding in quality.findings for line in finding_lines(finding)),
         f"verdict: {WORDS['verdicts'][quality.verdict]}{_because(quality)}",
-        *next_step_lines(quality, written),
+        *next_step_lines(quality, written, given),
     ]
 
 
@@ -120,12 +120,12 @@ def _named(what: str, counts: Mapping[str, int]) -> str:
     return f"{count_noun(len(counts), what)}: {listed}{more}"
 
 
-def next_step_lines(quality: Quality, written: CheckFiles | None) -> list[str]:
+def next_step_lines(quality: Quality, written: CheckFiles | None, given: Any = ()) -> list[str]:
     """Return what was written, and the next command."""
     if written is None:
         return [
             "next, for a report and a cleaned copy:",
-            f"  {quote_command('fedkit', 'check', quality.source, '--out', 'checked')}",
+            f"  {quote_command('fedkit', 'check', quality.source, *given, '--out', 'checked')}",
         ]
     columns = columns_in_copy(quality.columns)
     flags = ["--text", columns.text, "--label", columns.label]

@@ -139,8 +139,9 @@ def _missing(main: list[Run], runs: list[Run]) -> list[str]:
     there = [m for m in NEEDED if any(run.method == m for run in runs)]
     absent = [m for m in NEEDED if m not in there]
     unlike = [m for m in there if any(find_comparable(run, runs, m) is None for run in main)]
-    both = {"missing": absent, "unlike": unlike}
-    return [say(key, names=_name_methods(kinds)) for key, kinds in both.items() if kinds]
+    other = [kind for run in main for kind in judge_run(run, runs).other_settings]
+    found = {"missing": absent, "unlike": unlike, "other": dict.fromkeys(other)}
+    return [say(key, names=_name_methods(kinds)) for key, kinds in found.items() if kinds]
 
 
 def _name_methods(kinds: Iterable[str]) -> str:
@@ -202,7 +203,8 @@ def _against_baselines(method: Method, runs: list[Run], others: list[Method]) ->
         for kind, o in named.items()
     )
     alone = "" if judge(gaps) == UNKNOWN else f"{method.name}: {finding(gaps, terminal=True)}"
-    return [pooled, alone, frozen]
+    other = _name_methods(judge_method(method, runs).other_settings)
+    return [pooled, alone, frozen, other and f"{method.name}: {say('other', names=other)}"]
 
 
 def method_headline(found: list[Method]) -> str:

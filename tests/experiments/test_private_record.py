@@ -396,7 +396,8 @@ def test_readers_cope_with_a_record_that_tells_no_labels_and_no_accuracy_of_clie
         who_has_what(record)
     said = texts_of(folders["dealt"], tmp_path)
     assert "not known" in said["brief.en.html"]
-    assert any("worst client not known" in line for line in run_summary(record))
+    words = "on own daily texts not known, worst client not known"
+    assert any(words in line for line in run_summary(record)), "the measure stands beside it"
     frame = measures.client_labels(record)
     view = view_by_client(Scene(frame, (("a run", record),)))
     assert "Not told under a privacy promise" in view.sentence

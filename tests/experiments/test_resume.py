@@ -26,6 +26,7 @@ from factories.interruptions import (
 from factories.tiny import write_cut_model, write_small_desk, write_tiny_data, write_tiny_model
 from safetensors.torch import load_file, save_file
 
+from fedkit.cli.main import main
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import Cancelled, FedkitError
 from fedkit.core.record import Run
@@ -235,6 +236,68 @@ def test_a_changed_model_is_refused(config, tiny_model, tmp_path):
     )
     with pytest.raises(FedkitError, match="model has changed"):
         run(config, tmp_path / "run", resume=True)
+
+
+# --- from another folder
+
+
+def as_a_person_started(config: RunConfig, home: Path, out: Path) -> RunConfig:
+    """Data and model below `home`, named as seen from there; a run in `out` after one round."""
+    write_tiny_data(home / "data")
+    write_tiny_model(home / "deep" / "model")
+    config = replace(config, data="data", model="deep/model")
+    going = run_rounds(config, out)
+    next(going), next(going), going.close()
+    return config
+
+
+@pytest.mark.parametrize("out", ["r", "deep/er/r", "../beside/r", "{tmp}/far/r"])
+@pytest.mark.parametrize("here", ["other", "home/deep"])
+def test_relative_paths_lead_on_from_any_folder(config, tmp_path, monkeypatch, out, here):
+    home, elsewhere = tmp_path / "home", tmp_path / here
+    home.mkdir(), elsewhere.mkdir(parents=True)
+    monkeypatch.chdir(home)
+    out = Path(out.format(tmp=tmp_path))
+    config = as_a_person_started(config, home, out)
+    place = os.path.relpath(home / out, elsewhere)
+    monkeypatch.chdir(elsewhere)
+    assert main(["run", "--resume", "--out", place]) == 0
+    record = Run.load(home / out)
+    assert record.finished
+    assert (record.config["data"], record.config["model"]) == ("data", "deep/model")
+    monkeypatch.chdir(home)
+    run(config, out.with_name("whole"))
+    assert_same_end(out, out.with_name("whole"))
+
+
+def test_a_project_that_moved_as_a_whole_goes_on(config, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    as_a_person_started(config, home, Path("runs/r"))
+    monkeypatch.chdir(tmp_path)
+    home.rename(tmp_path / "moved")
+    assert main(["run", "--resume", "--out", "moved/runs/r"]) == 0
+
+
+def test_a_run_that_moved_alone_is_told_and_named_data_of_the_same_bytes_go_on(
+    config, tmp_path, monkeypatch, capsys
+):
+    home, away = tmp_path / "home", tmp_path / "a" / "way"
+    home.mkdir(), away.mkdir(parents=True)
+    monkeypatch.chdir(home)
+    as_a_person_started(config, home, Path("runs/r"))
+    (home / "runs" / "r").rename(away / "r")
+    monkeypatch.chdir(away)
+    assert main(["run", "--resume", "--out", "r"]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "'data', which is not here" in said and "has moved" in said
+    write_tiny_data(away / "data", rows=90)
+    named = ["--data", "data", "--model", "../../home/deep/model"]
+    assert main(["run", "--resume", "--out", "r", *named]) == 2, "other data under the same name"
+    named[1] = str(home / "data")
+    assert main(["run", "--resume", "--out", "r", *named]) == 0
+    assert Run.load(away / "r").config["data"] == "data"
 
 
 # --- killed: SIGKILL, nothing is cleaned up

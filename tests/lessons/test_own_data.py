@@ -4,6 +4,7 @@ worth.
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ import pytest
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import REPOSITORY
 from fedkit.data.corpus import Corpus, Examples
 from fedkit.experiments.estimate import Speed
 from fedkit.lessons import own_data as mine
@@ -111,3 +113,19 @@ def test_a_page_is_shown_in_a_frame_that_runs_nothing(tmp_path):
     (tmp_path / "a.html").write_text('<script>"x"</script>', encoding="utf-8")
     html = mine.FramedPage(tmp_path / "a.html")._repr_html_()
     assert 'sandbox=""' in html and "<script" not in html and "&lt;script&gt;&quot;" in html
+
+
+def test_the_lesson_finds_its_file_wherever_it_was_copied_to(tmp_path, monkeypatch):
+    lesson = json.loads((REPOSITORY / "notebooks/09_your_own_data.ipynb").read_text("utf-8"))
+    first, second = ["".join(c["source"]) for c in lesson["cells"] if c["cell_type"] == "code"][:2]
+    (tmp_path / "mine.csv").touch()
+    for place, given, found in (
+        (REPOSITORY / "notebooks", "", "../data/messy/branch_reports.xlsx"),
+        (tmp_path, "", str(REPOSITORY / "data/messy/branch_reports.xlsx")),
+        (tmp_path, "FILE = 'mine.csv'", "mine.csv"),
+        (tmp_path, "FILE = 'missing.csv'", "missing.csv"),
+    ):
+        monkeypatch.chdir(place)
+        names = {}
+        exec("\n".join((first, given, second)), names)
+        assert names["FILE"] == found

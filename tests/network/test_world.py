@@ -195,6 +195,8 @@ def test_a_mix_is_dealt_by_the_largest_remainder_and_shuffled_by_the_seed():
     for clients, counts in ((10, [7, 3]), (5, [4, 1]), (1, [1, 0]), (3, [2, 1]), (0, [])):
         assert np.bincount(assign_parts(parts, clients, 0)).tolist() == [n for n in counts if n]
     assert parse_devices("old-pc=7,gpu-server=3") == parts, "shares are made to add up"
+    assert parse_devices("old-pc=70,gpu-server=30") == parts, "per cent"
+    assert len(parse_devices("old-pc=0.33,laptop=0.33,phone=0.33")) == 3, "rounded thirds"
     dealt = [tuple(assign_parts(parts, 10, seed)) for seed in range(20)]
     assert dealt[0] == tuple(assign_parts(parts, 10, 0)) and len(set(dealt)) > 10
     assert 0.15 < np.mean([d[0] for d in dealt]) < 0.5, "the place says nothing"
@@ -231,6 +233,12 @@ def test_a_mix_of_links_may_hold_written_ones():
         (parse_links, "dsl=0.5,foo=0.5", "'foo' is not understood"),
         (parse_links, "dsl,4g", "dsl=0.5,4g=0.5"),
         (parse_links, "dsl=a,4g=1", "'dsl=a'"),
+        (parse_devices, "old-pc=0.7,laptop=0.7", "the shares are 140 % in all"),
+        (parse_devices, "old-pc=70,laptop=70", "the shares are 140 % in all"),
+        (parse_devices, "old-pc=0.3,laptop=0.3", "60 % in all"),
+        (parse_devices, "old-pc=0.5", "50 % in all"),
+        (parse_links, "dsl=0.5,4g=0.5,10mbps/40ms=0.5", "150 % in all"),
+        (parse_links, "dsl=0.5,dsl=0.5", "a name stands there twice"),
     ],
 )
 def test_a_mix_that_cannot_be_is_refused_in_one_line(read, spec, said):

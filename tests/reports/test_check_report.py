@@ -91,6 +91,8 @@ def test_a_folder_that_cannot_be_made_is_one_line(table, quality, tmp_path):
 
 
 def test_lines_name_columns_findings_verdict_and_the_next_command(table, quality, tmp_path):
+    again = check_lines(quality, None, ("--header-row", "3"))[-1]
+    assert " --header-row 3 --out checked" in again, "a flag of this check is needed in the next"
     said = check_lines(quality)
     assert said[0] == "my: 42 rows; text 'text', label 'label', site 'site'"
     assert any(line.startswith("verdict: ") for line in said) and "fedkit check" in said[-1]

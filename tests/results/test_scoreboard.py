@@ -21,6 +21,7 @@ from fedkit.results.difference import (
 from fedkit.results.findings import verdict
 from fedkit.results.measures import accuracy_interval, client_labels, display_names, sort_runs
 from fedkit.results.scoreboard import COLUMNS, scoreboard, to_text
+from fedkit.results.verdict import judge_run
 
 
 def test_scoreboard_has_the_baselines_in_their_order_and_federated_last():
@@ -213,6 +214,19 @@ def test_verdict_tells_an_unlike_number_of_steps_and_a_run_that_learned_nothing(
     assert any(
         s.startswith("Federated is not above, beyond the interval, clients that fit") for s in said
     )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"tune": "full"}, {"rounds": 77}, {"local_epochs": 7}, {"model": "o"}, {"max_tokens": 7}],
+)
+def test_verdict_names_what_was_made_with_other_settings_as_the_brief_does(other):
+    unlike = replace(baseline("local", 0.5), config=CONFIG | other)
+    runs = [federated(), unlike, baseline("pooled", 0.5)]
+    (told,) = (s for s in verdict(runs) if s.startswith("Made with other settings"))
+    assert told.endswith(": local only.") and judge_run(runs[0], runs).other_settings == ("local",)
+    alike = [federated(), baseline("local", 0.5)]
+    assert not any(s.startswith("Made with other settings") for s in verdict(alike))
 
 
 def test_verdict_without_a_federated_run_and_with_several():

@@ -219,7 +219,7 @@ def sgd_momentum(config: RunConfig) -> float | None:
 
     Raises FedkitError for another optimizer.
     """
-    name, options = parse_spec(config.optimizer)
+    name, options = parse_spec(config.optimizer, "optimizer")
     if name == "adamw" and not options:
         return None
     try:

@@ -2,9 +2,9 @@
 
 Each client sends label counts, sums of its sentence vectors per label, and for a head in closed
 form the sum of their products. These statistics are not private by themselves, and their bytes are
-counted. Invalid ones are rejected, as in every round. Of very many clients only some are asked,
-drawn at random. The sums for class means pass through the quantising and coding stages of the wire;
-sums that a head is solved from are not compressed.
+counted. Invalid ones are rejected, as in every round. Clients that join later are not asked, and of
+very many only some, drawn at random. The sums for class means pass through the quantising and
+coding stages of the wire; sums that a head is solved from are not compressed.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from fedkit.core.record import ClientRecord
 from fedkit.core.tensors import CENTRE_NAME, Params
 from fedkit.data.corpus import ClientData, concatenate
 from fedkit.federated.methods import methods_of
+from fedkit.federated.rounds.faults import draw_fate
 from fedkit.federated.rounds.private_statistics import (
     add_client_noise,
     add_feature_total,
@@ -64,9 +65,9 @@ def compute_head_start(
     budget = privacy_budget(config, len(clients))
     blank = blank_statistics(model, head.sums)
     blank = add_feature_total(blank) if budget else blank
-    asked, key = clients, key or run_key(methods.privacy, config.seed)
-    if len(clients) > MAX_ASKED:
-        asked = sample_clients(clients, MAX_ASKED, config.seed, 0)
+    asked, key = _who_is_there(clients, config), key or run_key(methods.privacy, config.seed)
+    if len(asked) > MAX_ASKED:
+        asked = sample_clients(asked, MAX_ASKED, config.seed, 0)
     secure_sum = None
     if config.secure != "none" and len(asked) > 1:
         names, size = [c.client_id for c in asked], TensorLayout.from_params(blank).size
@@ -99,6 +100,18 @@ def compute_head_start(
     download = encode_tensors({"label_shares": prior}).nbytes if config.loss == "calibrated" else 0
     records = [replace(r, downlink_bytes=r.downlink_bytes + download) for r in records]
     return shared, prior, tuple(records)
+
+
+def _who_is_there(clients: Sequence[ClientData], config: RunConfig) -> list[ClientData]:
+    """Return the clients that have joined before round 1. Raises FedkitError for too few."""
+    faults, seed = methods_of(config).faults, config.seed
+    there = [c for c in clients if draw_fate(faults, seed, 1, c.client_id).kind != "not yet here"]
+    if len(there) < min(len(clients), 1 + (config.secure != "none")):
+        raise FedkitError(
+            f"faults {config.faults!r}: {len(there)} of {len(clients)} sites are there before round"
+            " 1, too few to start the head; use a smaller join, or --head-start zero --loss plain"
+        )
+    return there
 
 
 def statistics_wires(config: RunConfig, blank: Params) -> list[tuple[Wire, list[str]]]:

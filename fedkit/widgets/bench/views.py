@@ -98,7 +98,7 @@ def view_by_client(scene: Scene) -> View:
         curves = [_curve("client", states, COLOURS[-1], "circle"), lowest]
         ends = [
             (100 * states[-1].accuracy, "all test examples", COLOURS[-1]),
-            (worst[-1], "worst client", WORST_COLOUR),
+            (worst[-1], "worst client, own texts", WORST_COLOUR),
         ]
     return _view_rounds(scene, _client_finding(states), curves, _end_labels(ends))
 

@@ -12,6 +12,7 @@ from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.data.corpus import ClientData, Examples
 from fedkit.experiments.job import Job, prepare
+from fedkit.federated.rounds.faults import Faults, draw_fate
 from fedkit.federated.rounds.head_start import (
     blank_statistics,
     check_head_start,
@@ -238,6 +239,35 @@ def test_statistics_that_are_not_finite_are_rejected_and_the_others_count(
     rest = [c for c in job.clients if c.client_id != "site-2"]
     wanted, shares, _ = compute_head_start(job.model, rest, job.config)
     assert torch.equal(shared["head.weight"], wanted["head.weight"]) and torch.equal(prior, shares)
+
+
+@pytest.mark.parametrize("secure", ["none", "masks"])
+@pytest.mark.parametrize("head_start", ["class-means", "zero"])
+def test_clients_that_join_later_give_nothing_before(job, head_start, secure):
+    """The head, the label shares and the bytes are those of the clients that are there."""
+    usual = replace(job.config, head_start=head_start, secure=secure)
+    late = replace(usual, faults="join=0.5", seed=3)
+    fates = [draw_fate(Faults(join=0.5), 3, 1, c.client_id).kind for c in job.clients]
+    there = [c for c, fate in zip(job.clients, fates) if fate != "not yet here"]
+    assert 2 <= len(there) < len(job.clients)
+    shared, prior, records = compute_head_start(job.model, job.clients, late)
+    wanted, shares, others = compute_head_start(job.model, there, replace(usual, seed=3))
+    assert torch.equal(shared["head.weight"], wanted["head.weight"]) and torch.equal(prior, shares)
+    assert records == others and [r.id for r in records] == [c.client_id for c in there]
+
+
+def test_a_head_that_nobody_is_there_to_start_is_refused(job):
+    with pytest.raises(FedkitError, match=r"0 of 4 sites are there before round 1.*--head-start"):
+        compute_head_start(job.model, job.clients, replace(job.config, faults="join=1"))
+    alone = replace(job.config, faults="join=0.75", secure="masks")
+    counted = {}
+    for seed in range(20):
+        fates = [draw_fate(Faults(join=0.75), seed, 1, c.client_id).kind for c in job.clients]
+        counted[fates.count("")] = seed
+    with pytest.raises(FedkitError, match="1 of 4 sites"):  # it would be seen in the clear
+        compute_head_start(job.model, job.clients, replace(alone, seed=counted[1]))
+    quiet = replace(job.config, faults="join=1", head_start="zero", loss="plain")
+    assert compute_head_start(job.model, job.clients, quiet)[2] == ()
 
 
 def test_no_usable_statistics_at_all_is_an_error_for_people(job):
