@@ -33,6 +33,7 @@ from fedkit.federated.validation import (
 )
 from fedkit.models.base import MODELS, is_local_model, local_model_sha256, script_note
 from fedkit.models.classifier import Model
+from fedkit.models.tuners.by_peft import target_notes
 from fedkit.network import World
 from fedkit.privacy.mechanisms import Budget
 
@@ -187,6 +188,7 @@ def _notes(
             f"clients {config.clients} not used: the client column makes {len(dealt)}; to deal"
             " anew, use --partition iid"
         )
+    yield from target_notes(model.module.encoder, model.tuner)
     yield from exchange_notes(config, model)
     yield from server_notes(config, [c.client_id for c in clients])
     yield from privacy_notes(config, clients)

@@ -2,7 +2,7 @@
 
 Sources are tried in this order:
 1. a known name (`MODELS`), from the Python package that carries its weights, sha256 checked;
-2. a local folder with config.json, a tokenizer and model.safetensors;
+2. a local folder with config.json, a tokenizer and model.safetensors, whole or split;
 3. a folder of that name below $FEDKIT_MODELS;
 4. a hub id, from the local hub cache or, unless HF_HUB_OFFLINE is set, from the hub.
 Only safetensors are read, and code that comes with a model is never run.
@@ -10,6 +10,7 @@ Only safetensors are read, and code that comes with a model is never run.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import itertools
 import os
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import file_sha256
+from fedkit.core.files import file_sha256, read_json
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,11 @@ class PackagedModel:
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A base model that was found. location: its folder. sha256: of its weights, None if split."""
+    """A base model that was found.
+
+    location: its folder. sha256: of its weights; if they are split, of the files' sha256 in the
+    order of their names, and None for one from the hub.
+    """
 
     name: str
     kind: str  # package | folder | hub
@@ -92,13 +97,44 @@ def _from_package(name: str, known: PackagedModel) -> ModelSource:
 
 
 def _from_folder(name: str, folder: Path) -> ModelSource:
-    for needed in ("config.json", "model.safetensors"):
-        if not (folder / needed).is_file():
-            raise FedkitError(
-                f"model folder {folder} lacks {needed}; copy config.json, tokenizer.json and"
-                " model.safetensors there"
+    copy = "copy config.json, tokenizer.json and model.safetensors there"
+    if not (folder / "config.json").is_file():
+        raise FedkitError(f"model folder {folder} lacks config.json; {copy}")
+    files = weight_files(folder)
+    if not files:
+        other = next((p.name for p in sorted(folder.iterdir()) if p.suffix in OTHER_WEIGHTS), None)
+        if other:
+            copy = (
+                f"it has {other}, which is not read since reading it can run code: write it again"
+                " by `AutoModel.from_pretrained(FOLDER).save_pretrained(FOLDER)` of transformers"
             )
-    return ModelSource(name, "folder", str(folder), file_sha256(folder / "model.safetensors"))
+        raise FedkitError(f"model folder {folder} lacks model.safetensors; {copy}")
+    hashes = [file_sha256(file) for file in files]
+    whole = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+    return ModelSource(name, "folder", str(folder), whole)
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Return the weights of the model in `folder`: model.safetensors, or the parts in its index.
+
+    None if there is neither. Raises FedkitError if a part is missing or the index is damaged.
+    """
+    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if whole.is_file() or not index.is_file():
+        return [whole] if whole.is_file() else []
+    try:
+        names = sorted(set(read_json(index)["weight_map"].values()))
+        parts = [folder / Path(name).name for name in names]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        parts = []
+    if not parts:
+        raise FedkitError(f"{index} names no files of weights; copy it and model.safetensors again")
+    if missing := [part.name for part in parts if not part.is_file()]:
+        raise FedkitError(
+            f"model folder {folder} lacks {len(missing)} of the {len(parts)} files that"
+            f" model.safetensors.index.json names, first {missing[0]}; copy them there"
+        )
+    return parts
 
 
 def _from_hub(name: str) -> ModelSource:
@@ -145,6 +181,9 @@ def _mostly_other(text: str, script: str) -> bool:
     letters = [c for c in text[:200] if c.isalpha()]
     return sum(not unicodedata.name(c, "").startswith(script) for c in letters) > len(letters) / 2
 
+
+# formats of weights that are not read
+OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack")
 
 MODELS: dict[str, PackagedModel] = {
     "minilm": PackagedModel(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from fedkit.core.errors import FedkitError
@@ -12,6 +14,10 @@ from fedkit.core.errors import FedkitError
 Encoder = Any  # a transformers encoder, an nn.Module; torch does not type its attributes
 # last matrix of the feed-forward part in BERT, DistilBERT, ModernBERT
 FEED_FORWARD = ("output.dense", "ffn.lin2", "mlp.Wo")
+
+
+# what a model raises for inputs that it does not read
+CANNOT_RUN = (ValueError, TypeError, RuntimeError, AttributeError, IndexError, KeyError)
 
 
 class Tuner:
@@ -170,6 +176,38 @@ def last_layers(name: str, layers: int, encoder: Encoder) -> list[int]:
             f"tune '{name}:layers={layers}' given; this model has {depth} layers, 0 means all"
         )
     return list(range(depth - layers, depth))
+
+
+def layer_number(name: str) -> int | None:
+    """Return the layer number in a parameter's name; None outside the layers."""
+    found = re.search(r"\.?(?:layers?|blocks?|h)\.(\d+)\.", name)
+    return int(found[1]) if found else None
+
+
+@torch.no_grad()
+def hidden_states(encoder: Encoder) -> Tensor:
+    """Return the hidden states (1, tokens, d) of a text of four tokens."""
+    ids = torch.tensor([[1, 2, 1, 2]], device=next(encoder.parameters()).device)
+    return encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+
+
+def sentence_width(encoder: Encoder) -> int:
+    """Return the width of the hidden states, which OPT makes another than config.hidden_size.
+
+    Raises FedkitError for a model that does not give one for each token of a text alone.
+    """
+    try:
+        states = hidden_states(encoder)
+        why = "" if states.shape[:2] == (1, 4) else f"its states are {tuple(states.shape)}"
+    except CANNOT_RUN as error:
+        why = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
+    if why:
+        raise FedkitError(
+            f"a {encoder.config.model_type} model does not give one vector for each token of a text"
+            f" ({why}), as encoder-decoders such as T5 do not; choose an encoder (BERT, ModernBERT)"
+            " or a decoder (Llama) as --model"
+        )
+    return states.shape[-1]
 
 
 def encoder_layers(name: str, encoder: Encoder) -> nn.ModuleList:
