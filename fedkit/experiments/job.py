@@ -158,10 +158,6 @@ def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
 
     model = load_model(config, corpus.labels)
     check_exchange(config, model)
-    limit = getattr(model.module.encoder.config, "max_position_embeddings", config.max_tokens)
-    if config.max_tokens > limit:
-        reads = f"{config.model} reads at most {limit}"
-        raise FedkitError(f"max-tokens {config.max_tokens} given; {reads}")
     read = partial(model.tokenize, max_tokens=config.max_tokens)
     clients = [ClientData(c.client_id, read(c.train), read(c.validation)) for c in dealt]
     check_memory(config, clients, len(corpus.labels))

@@ -36,10 +36,9 @@ class PackagedModel:
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A base model that was found.
+    """A base model that was found. location: its folder. sha256: of its weights.
 
-    location: its folder. sha256: of its weights; if they are split, of the files' sha256 in the
-    order of their names, and None for one from the hub.
+    Of split weights: of their files' sha256, in the order of their names; from the hub None.
     """
 
     name: str
@@ -97,44 +96,37 @@ def _from_package(name: str, known: PackagedModel) -> ModelSource:
 
 
 def _from_folder(name: str, folder: Path) -> ModelSource:
-    copy = "copy config.json, tokenizer.json and model.safetensors there"
-    if not (folder / "config.json").is_file():
-        raise FedkitError(f"model folder {folder} lacks config.json; {copy}")
     files = weight_files(folder)
-    if not files:
-        other = next((p.name for p in sorted(folder.iterdir()) if p.suffix in OTHER_WEIGHTS), None)
-        if other:
-            copy = (
-                f"it has {other}, which is not read since reading it can run code: write it again"
-                " by `AutoModel.from_pretrained(FOLDER).save_pretrained(FOLDER)` of transformers"
-            )
-        raise FedkitError(f"model folder {folder} lacks model.safetensors; {copy}")
+    if not (folder / "config.json").is_file() or not files:
+        raise FedkitError(
+            f"model folder {folder} lacks {'config.json' if files else 'model.safetensors'}; copy"
+            " config.json, tokenizer.json and model.safetensors there (pytorch_model.bin becomes"
+            " it by AutoModel.from_pretrained(OLD).save_pretrained(NEW))"
+        )
     hashes = [file_sha256(file) for file in files]
     whole = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
     return ModelSource(name, "folder", str(folder), whole)
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """Return the weights of the model in `folder`: model.safetensors, or the parts in its index.
+    """Return the weights in `folder`: model.safetensors, or the parts in its index, or nothing.
 
-    None if there is neither. Raises FedkitError if a part is missing or the index is damaged.
+    Raises FedkitError if the index is damaged or a part is missing.
     """
     whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     if whole.is_file() or not index.is_file():
         return [whole] if whole.is_file() else []
     try:
-        names = sorted(set(read_json(index)["weight_map"].values()))
-        parts = [folder / Path(name).name for name in names]
+        names = sorted({Path(name).name for name in read_json(index)["weight_map"].values()})
     except (ValueError, KeyError, TypeError, AttributeError):
-        parts = []
-    if not parts:
-        raise FedkitError(f"{index} names no files of weights; copy it and model.safetensors again")
-    if missing := [part.name for part in parts if not part.is_file()]:
+        names = []
+    lacks = next((n for n in names if not (folder / n).is_file()), "" if names else "its parts")
+    if lacks:
         raise FedkitError(
-            f"model folder {folder} lacks {len(missing)} of the {len(parts)} files that"
-            f" model.safetensors.index.json names, first {missing[0]}; copy them there"
+            f"model folder {folder} lacks {lacks}: its {index.name} should name all parts of the"
+            f" weights, and names {len(names)}; copy it and every part there"
         )
-    return parts
+    return [folder / name for name in names]
 
 
 def _from_hub(name: str) -> ModelSource:
@@ -181,9 +173,6 @@ def _mostly_other(text: str, script: str) -> bool:
     letters = [c for c in text[:200] if c.isalpha()]
     return sum(not unicodedata.name(c, "").startswith(script) for c in letters) > len(letters) / 2
 
-
-# formats of weights that are not read
-OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack")
 
 MODELS: dict[str, PackagedModel] = {
     "minilm": PackagedModel(

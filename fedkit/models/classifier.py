@@ -140,7 +140,7 @@ class Model:
         texts = list(examples.texts)
         read = self.tokenizer(texts, truncation=True, max_length=max_tokens) if texts else {}
         # a tokenizer without special tokens leaves nothing of some texts
-        return examples.with_tokens(t or [self.pad_id] for t in read.get("input_ids", ()))
+        return examples.with_tokens([t or [self.pad_id] for t in read.get("input_ids", ())])
 
     def plan_features(self, parts: Iterable[Examples]) -> None:
         """Plan which texts are encoded together, so that their vectors do not depend on the past.
@@ -221,8 +221,8 @@ def apply_merged(model: Model, params: Mapping[str, Tensor]) -> None:
 
 def _base_weight(model: Model, layer: str) -> Tensor:
     adapted = model.module.encoder.get_submodule(layer)
-    weight = adapted.base_layer.weight
-    return weight.T if adapted.fan_in_fan_out else weight  # (out, in)
+    # GPT-2 keeps it (in, out)
+    return adapted.base_layer.weight.T if adapted.fan_in_fan_out else adapted.base_layer.weight
 
 
 def batches_by_length(examples: Examples, texts: int, tokens: int) -> Iterator[np.ndarray]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -30,8 +30,7 @@ from fedkit.models.tuners.own import (
 )
 
 MIN_TEXT_TOKENS = 4  # that must still fit, the smallest value of --max-tokens
-# names of the attention's linear layers, the first group that a model has: query and value; all
-# three in one; of DeepSeek's compressed attention
+# names of query and value; of all three in one; in DeepSeek
 PROJECTIONS = (
     r"(to_|w_?)?(q|v|query|value)(_?(proj|lin|linear|layer|head))?",
     r"(to_|w_?)?(qkv|query_key_value)(_?(proj|lin|linear|layer))?|c_attn|in_proj|att_proj|w_?pack",
@@ -74,16 +73,14 @@ class Lora(Tuner):
         top = last_layers(self.name, self.layers, encoder)
         linear = linear_layers(encoder)
         names = auto_targets(encoder) if self.targets == "auto" else self.targets.split("|")
-        found = [n for n in linear if any(f".{n}".endswith(f".{name}") for name in names)]
-        chosen = [n for n in found if not top or layer_number(n) in top]
+        chosen = [n for n in linear if any(f".{n}".endswith(f".{name}") for name in names)]
+        chosen = [n for n in chosen if not top or layer_number(n) in top]
         if not chosen:
             own = "|".join(sorted({n.rsplit(".", 1)[-1] for n in linear}))
-            what = f"has no linear layer in targets={self.targets!r}"
-            what = f"{what} of its last {self.layers} layers" if found else what
+            where = f" in its last {self.layers} layers" if top else ""
             other = f"name some of its own: --tune '{self.name}:targets={own}'"
-            raise cannot_attach(
-                self.name, encoder, f"{what}; {other if own else 'choose head or full'}"
-            )
+            why = f"has no linear layer of targets={self.targets!r}{where}"
+            raise cannot_attach(self.name, encoder, f"{why}; {other if own else 'choose full'}")
         return wrap(
             encoder,
             "LoraConfig",
@@ -99,37 +96,36 @@ class Lora(Tuner):
 
 def linear_layers(encoder: Encoder) -> dict[str, nn.Module]:
     """Return the layers that LoRA can adapt, by name; Conv1D is GPT-2's linear layer."""
-    return {
-        name: module
-        for name, module in encoder.named_modules()
-        if isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
-    }
+    kinds = ("Linear", "Conv1D")
+    return {n: m for n, m in encoder.named_modules() if type(m).__name__ in kinds}
 
 
 def auto_targets(encoder: Encoder) -> list[str]:
-    """Return the last names of the layers to adapt: PEFT's if it knows the architecture, else those
-    of PROJECTIONS, else of all linear layers in the attention; none if there is nothing of these.
-    """
-    from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as PEFT
+    """Return the last parts of the names of the attention's query and value layers, sorted.
 
+    PEFT's if it knows the architecture, else by PROJECTIONS, else all linear layers of the
+    attention.
+    """
     last = {name: name.rsplit(".", 1)[-1] for name in linear_layers(encoder)}
-    known = PEFT.get(encoder.config.model_type, ())
-    groups = [[n for n in known if n in last.values()]]
-    for names in PROJECTIONS:
-        groups.append([n for n in last.values() if re.fullmatch(names, n, re.IGNORECASE)])
-    groups.append([n for path, n in last.items() if "att" in path.rpartition(".")[0].lower()])
+    groups = [[n for n in last.values() if n in _known_targets(encoder)]]
+    groups += [[n for n in last.values() if re.fullmatch(p, n, re.I)] for p in PROJECTIONS]
+    groups += [[n for path, n in last.items() if "att" in path.rpartition(".")[0].lower()]]
     return sorted(set(next(filter(None, groups), [])))
 
 
 def target_notes(encoder: Encoder, tuner: Tuner) -> Iterator[str]:
     """Yield a note on where LoRA went, if neither the user nor PEFT's table said so."""
-    from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as PEFT
-
-    kind = encoder.config.model_type
-    if isinstance(tuner, Lora) and tuner.targets == "auto" and kind not in PEFT:
+    if isinstance(tuner, Lora) and tuner.targets == "auto" and not _known_targets(encoder):
         adapted = (n for n, m in encoder.named_modules() if hasattr(m, "lora_A"))
         names = "|".join(sorted({n.rsplit(".", 1)[-1] for n in adapted}))
+        kind = encoder.config.model_type
         yield f"tune {tuner.name!r} adapts targets={names} of this {kind} model, by their names"
+
+
+def _known_targets(encoder: Encoder) -> Collection[str]:
+    from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as known
+
+    return known.get(encoder.config.model_type, ())
 
 
 @dataclass(frozen=True)
@@ -177,11 +173,8 @@ class Ia3(Tuner):
         try:
             return wrap(encoder, "IA3Config", **places)
         except ValueError:
-            raise FedkitError(
-                "tune 'ia3' given; PEFT does not know where it goes in a"
-                f" {encoder.config.model_type} model; choose lora with targets=..., layernorm or"
-                " bitfit"
-            ) from None
+            why = "has no place that PEFT knows; choose lora with targets=..., layernorm or bitfit"
+            raise cannot_attach("ia3", encoder, why) from None
 
 
 @dataclass(frozen=True)
@@ -245,10 +238,8 @@ class VirtualTokens(Tuner):
         except CANNOT_RUN:
             works = False
         if not works:  # some architectures fail, others ignore virtual tokens
-            raise FedkitError(
-                f"tune {self.name!r} given; a {encoder.config.model_type} model does not read"
-                f" {self.reads}; choose lora, adapter or bitfit"
-            )
+            why = f"does not read {self.reads}; choose lora, adapter or bitfit"
+            raise cannot_attach(self.name, encoder, why)
         return wrapped
 
 

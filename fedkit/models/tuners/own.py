@@ -144,10 +144,8 @@ class Adapter(Tuner):
             inside = dict(layer.named_modules())
             place = next((p for p in FEED_FORWARD if isinstance(inside.get(p), nn.Linear)), None)
             if place is None:
-                raise FedkitError(
-                    f"tune 'adapter' given; the layers of a {encoder.config.model_type} model have"
-                    f" no feed-forward output named {', '.join(FEED_FORWARD)}; choose lora or last"
-                )
+                why = f"has no feed-forward output named {', '.join(FEED_FORWARD)}"
+                raise cannot_attach("adapter", encoder, f"{why}; choose lora or last")
             layer.set_submodule(place, Bottleneck(inside[place], self.r))
         return encoder
 
@@ -192,22 +190,20 @@ def hidden_states(encoder: Encoder) -> Tensor:
 
 
 def sentence_width(encoder: Encoder) -> int:
-    """Return the width of the hidden states, which OPT makes another than config.hidden_size.
+    """Return the width of the hidden states, which may be another than config.hidden_size.
 
     Raises FedkitError for a model that does not give one for each token of a text alone.
     """
     try:
-        states = hidden_states(encoder)
-        why = "" if states.shape[:2] == (1, 4) else f"its states are {tuple(states.shape)}"
+        if (shape := hidden_states(encoder).shape)[:2] == (1, 4):
+            return shape[-1]
+        why = f"it gives {tuple(shape)} for four tokens"
     except CANNOT_RUN as error:
-        why = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
-    if why:
-        raise FedkitError(
-            f"a {encoder.config.model_type} model does not give one vector for each token of a text"
-            f" ({why}), as encoder-decoders such as T5 do not; choose an encoder (BERT, ModernBERT)"
-            " or a decoder (Llama) as --model"
-        )
-    return states.shape[-1]
+        why = (str(error).splitlines() or [type(error).__name__])[0][:80]
+    raise FedkitError(
+        f"a {encoder.config.model_type} model does not give one vector for each token, as"
+        f" encoder-decoders do not ({why}); take an encoder (BERT) or a decoder (Llama) as --model"
+    )
 
 
 def encoder_layers(name: str, encoder: Encoder) -> nn.ModuleList:
