@@ -164,7 +164,8 @@ def test_a_split_model_is_read_and_every_part_is_in_its_hash(split, small, tiny_
 def test_a_part_that_is_missing_is_named(split):
     part = sorted(split.glob("model-*.safetensors"))[1]
     part.unlink()
-    assert part.name in refusal(find_model, str(split))
+    message = refusal(find_model, str(split))
+    assert f"lacks {part.name}: " in message and "copy it and every part there" in message
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"weight_map": {}}', '{"weight_map": {"a": 5}}'])

@@ -173,8 +173,11 @@ class Ia3(Tuner):
         try:
             return wrap(encoder, "IA3Config", **places)
         except ValueError:
-            why = "has no place that PEFT knows; choose lora with targets=..., layernorm or bitfit"
-            raise cannot_attach("ia3", encoder, why) from None
+            raise FedkitError(
+                "tune 'ia3' given; PEFT does not know where it goes in a"
+                f" {encoder.config.model_type} model; choose lora with targets=..., layernorm or"
+                " bitfit"
+            ) from None
 
 
 @dataclass(frozen=True)
