@@ -23,7 +23,7 @@ from fedkit.core.files import read_packaged_table
 from fedkit.core.formatting import seconds
 from fedkit.federated.cost_model import CostModel, memory_shortage, message_bytes
 from fedkit.federated.methods import methods_of
-from fedkit.models.geometry import Texts, find_location
+from fedkit.models.geometry import Texts, find_location, model_geometry
 from fedkit.network import World, parse_devices, parse_links
 from fedkit.network.profiles import parse_device
 
@@ -129,6 +129,7 @@ def advise(needs: Needs, paces: Mapping[str, float] | None = None) -> list[Advic
     """
     check_needs(needs)
     needs = adjust_rounds(needs)
+    model_geometry(needs.model, "head", needs.labels)  # raises if no tuner can work
     found = [_advice(needs, tune, wire, paces or {}) for tune in TUNES for wire in WIRES]
     best = max((a.accuracy for a in found if a.fits), default=0.0)
 
@@ -187,6 +188,10 @@ def config_for(needs: Needs, tune: str, wire: str) -> RunConfig:
 
 def _advice(needs: Needs, tune: str, wire: str, paces: Mapping[str, float]) -> Advice:
     config, base = config_for(needs, tune, wire), TUNES[tune]
+    points = (TUNES["lora:r=8"] if base is None else base) + min(0.0, WIRES[wire])
+    if why := _no_place(needs.model, tune, needs.labels):
+        nothing: tuple = (0.0,) * 3 + (0,) * 6
+        return Advice(tune, wire, points, base is not None, *nothing, reasons=(why,))
     cost, sent = CostModel(config, needs.texts(), needs.labels), message_bytes(config, needs.labels)
     pace = paces[tune] if tune in paces else cost.seconds_per_example()
     work = pace * needs.examples * config.local_epochs
@@ -197,7 +202,7 @@ def _advice(needs: Needs, tune: str, wire: str, paces: Mapping[str, float]) -> A
     out = Advice(
         tune=tune,
         wire=wire,
-        accuracy=(TUNES["lora:r=8"] if base is None else base) + min(0.0, WIRES[wire]),
+        accuracy=points,
         known=base is not None,
         download_seconds=down,
         train_seconds=trained - down,
@@ -216,6 +221,16 @@ def _advice(needs: Needs, tune: str, wire: str, paces: Mapping[str, float]) -> A
         _not_summable(config, needs.privacy),
     )
     return replace(out, reasons=tuple(filter(None, reasons)))
+
+
+@lru_cache(maxsize=256)
+def _no_place(model: str, tune: str, labels: int) -> str:
+    """Return why the tuner does not fit the base model's architecture; empty if it does."""
+    try:
+        model_geometry(model, tune, labels)
+    except FedkitError as error:
+        return str(error)
+    return ""
 
 
 def free_memory(needs: Needs) -> tuple[int | None, str]:
@@ -267,6 +282,8 @@ def measure_paces(
 
     out = {}
     for tune in TUNES:
+        if _no_place(needs.model, tune, needs.labels):
+            continue
         tell(f"timing {tune} ...")
         config = replace(config_for(needs, tune, "none"), clients=min(needs.sites, 4))
         out[tune] = measure_speed(prepare(config)).step / config.batch_size

@@ -33,6 +33,7 @@ from fedkit.federated.validation import (
 )
 from fedkit.models.base import MODELS, is_local_model, local_model_sha256, script_note
 from fedkit.models.classifier import Model
+from fedkit.models.tuners.by_peft import target_notes
 from fedkit.network import World
 from fedkit.privacy.mechanisms import Budget
 
@@ -158,10 +159,6 @@ def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
 
     model = load_model(config, corpus.labels)
     check_exchange(config, model)
-    limit = getattr(model.module.encoder.config, "max_position_embeddings", config.max_tokens)
-    if config.max_tokens > limit:
-        reads = f"{config.model} reads at most {limit}"
-        raise FedkitError(f"max-tokens {config.max_tokens} given; {reads}")
     read = partial(model.tokenize, max_tokens=config.max_tokens)
     clients = [ClientData(c.client_id, read(c.train), read(c.validation)) for c in dealt]
     check_memory(config, clients, len(corpus.labels))
@@ -188,6 +185,7 @@ def _notes(
             f"clients {config.clients} not used: the client column makes {len(dealt)}; to deal"
             " anew, use --partition iid"
         )
+    yield from target_notes(model.module.encoder, model.tuner)
     yield from exchange_notes(config, model)
     yield from server_notes(config, [c.client_id for c in clients])
     yield from privacy_notes(config, clients)

@@ -2,7 +2,7 @@
 
 Sources are tried in this order:
 1. a known name (`MODELS`), from the Python package that carries its weights, sha256 checked;
-2. a local folder with config.json, a tokenizer and model.safetensors;
+2. a local folder with config.json, a tokenizer and model.safetensors, whole or split;
 3. a folder of that name below $FEDKIT_MODELS;
 4. a hub id, from the local hub cache or, unless HF_HUB_OFFLINE is set, from the hub.
 Only safetensors are read, and code that comes with a model is never run.
@@ -10,6 +10,7 @@ Only safetensors are read, and code that comes with a model is never run.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import itertools
 import os
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import file_sha256
+from fedkit.core.files import file_sha256, read_json
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,10 @@ class PackagedModel:
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A base model that was found. location: its folder. sha256: of its weights, None if split."""
+    """A base model that was found. location: its folder. sha256: of its weights.
+
+    Of split weights: of their files' sha256, in the order of their names; from the hub None.
+    """
 
     name: str
     kind: str  # package | folder | hub
@@ -92,13 +96,37 @@ def _from_package(name: str, known: PackagedModel) -> ModelSource:
 
 
 def _from_folder(name: str, folder: Path) -> ModelSource:
-    for needed in ("config.json", "model.safetensors"):
-        if not (folder / needed).is_file():
-            raise FedkitError(
-                f"model folder {folder} lacks {needed}; copy config.json, tokenizer.json and"
-                " model.safetensors there"
-            )
-    return ModelSource(name, "folder", str(folder), file_sha256(folder / "model.safetensors"))
+    files = weight_files(folder)
+    if not (folder / "config.json").is_file() or not files:
+        raise FedkitError(
+            f"model folder {folder} lacks {'config.json' if files else 'model.safetensors'}; copy"
+            " config.json, tokenizer.json and model.safetensors there (pytorch_model.bin becomes"
+            " it by AutoModel.from_pretrained(OLD).save_pretrained(NEW))"
+        )
+    hashes = [file_sha256(file) for file in files]
+    whole = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+    return ModelSource(name, "folder", str(folder), whole)
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Return the weights in `folder`: model.safetensors, or the parts in its index, or nothing.
+
+    Raises FedkitError if the index is damaged or a part is missing.
+    """
+    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if whole.is_file() or not index.is_file():
+        return [whole] if whole.is_file() else []
+    try:
+        names = sorted({Path(name).name for name in read_json(index)["weight_map"].values()})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        names = []
+    lacks = next((n for n in names if not (folder / n).is_file()), "" if names else "its parts")
+    if lacks:
+        raise FedkitError(
+            f"model folder {folder} lacks {lacks}: its {index.name} should name all parts of the"
+            f" weights, and names {len(names)}; copy it and every part there"
+        )
+    return [folder / name for name in names]
 
 
 def _from_hub(name: str) -> ModelSource:

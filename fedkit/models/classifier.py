@@ -139,7 +139,8 @@ class Model:
             return examples
         texts = list(examples.texts)
         read = self.tokenizer(texts, truncation=True, max_length=max_tokens) if texts else {}
-        return examples.with_tokens(read.get("input_ids", ()))
+        # a tokenizer without special tokens leaves nothing of some texts
+        return examples.with_tokens([t or [self.pad_id] for t in read.get("input_ids", ())])
 
     def plan_features(self, parts: Iterable[Examples]) -> None:
         """Plan which texts are encoded together, so that their vectors do not depend on the past.
@@ -219,7 +220,9 @@ def apply_merged(model: Model, params: Mapping[str, Tensor]) -> None:
 
 
 def _base_weight(model: Model, layer: str) -> Tensor:
-    return model.module.encoder.get_submodule(layer).base_layer.weight
+    adapted = model.module.encoder.get_submodule(layer)
+    # GPT-2 keeps it (in, out)
+    return adapted.base_layer.weight.T if adapted.fan_in_fan_out else adapted.base_layer.weight
 
 
 def batches_by_length(examples: Examples, texts: int, tokens: int) -> Iterator[np.ndarray]:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
 
 from fedkit.core.errors import FedkitError
-from fedkit.models.base import find_model
-from fedkit.models.tuners.own import Last
+from fedkit.models.base import find_model, weight_files
+from fedkit.models.tuners.own import Last, layer_number, sentence_width
 from fedkit.models.tuners.registry import Full, Head, Tuner, make_tuner
 
 
@@ -94,7 +94,7 @@ def rough_geometry(model: str, tune: str, labels: int) -> tuple[Geometry, Traine
     plan = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     layers, width = int(plan["num_hidden_layers"]), int(plan["hidden_size"])
     inner = int(plan.get("intermediate_size") or 4 * width)
-    values = (folder / "model.safetensors").stat().st_size // 4
+    values = sum(file.stat().st_size for file in weight_files(folder)) // 4
     within = layers * (4 * width**2 + 2 * width * inner)
     geometry = Geometry(layers, width, inner, int(plan["num_attention_heads"]), within, values)
     tuner = make_tuner(tune)
@@ -132,27 +132,26 @@ def _skeleton(location: str, tune: str, labels: int) -> tuple[Geometry, tuple, i
         warnings.simplefilter("ignore")  # notes to PEFT's developers
         encoder = AutoModel.from_config(plan)
         if hasattr(encoder, "pooler"):
-            encoder.pooler = None
+            encoder.pooler = torch.nn.Identity()
         sizes = [(n, p.numel()) for n, p in encoder.named_parameters()]
-        module = TextClassifier(tuner.attach(encoder), plan.hidden_size, labels)
+        if "decoder_input_ids" in signature(encoder.forward).parameters:
+            with torch.device("cpu"):  # run once, since some of them cannot be used
+                sentence_width(AutoModel.from_config(plan))
+        # OPT's hidden states may leave it narrower than they are in its layers
+        width = getattr(plan, "word_embed_proj_dim", plan.hidden_size)
+        module = TextClassifier(tuner.attach(encoder), width, labels)
     shapes = tuple(
         (peft_name(n), tuple(p.shape)) for n, p in module.named_parameters() if p.requires_grad
     )
     inner = getattr(plan, "intermediate_size", None) or 4 * plan.hidden_size
     geometry = Geometry(
         plan.num_hidden_layers,
-        plan.hidden_size,
+        width,
         inner,
-        plan.num_attention_heads,
-        sum(n for name, n in sizes if _layer(name) is not None),
+        getattr(plan, "num_attention_heads", 1),  # Mamba has none
+        sum(n for name, n in sizes if layer_number(name) is not None),
         sum(n for _, n in sizes),
     )
-    body = [_layer(name) for name, _ in shapes if not name.startswith("head.")]
+    body = [layer_number(name) for name, _ in shapes if not name.startswith("head.")]
     lowest = min((0 if i is None else i for i in body), default=geometry.layers)
     return geometry, shapes, lowest
-
-
-def _layer(name: str) -> int | None:
-    """Return the layer number in a parameter's name; None outside the layers."""
-    found = re.search(r"\.?(?:layers?|blocks?|h)\.(\d+)\.", name)
-    return int(found[1]) if found else None

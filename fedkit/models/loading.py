@@ -22,6 +22,8 @@ from fedkit.core.memory import is_out_of_memory, keep_freed_memory
 from fedkit.models.base import find_model
 from fedkit.models.classifier import ATTENTION_KINDS, Model, TextClassifier
 from fedkit.models.fast.encoder import FastEncoder, Unsupported
+from fedkit.models.tuners.by_peft import max_positions
+from fedkit.models.tuners.own import CANNOT_RUN, sentence_width
 from fedkit.models.tuners.registry import make_tuner
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -35,7 +37,7 @@ def load_model(config: RunConfig, labels: tuple[str, ...]) -> Model:
     """
     tuner, source = make_tuner(config.tune), find_model(config.model)
     device = pick_device(config.device)
-    encoder, tokenizer = _read_pretrained(source.location)
+    encoder, tokenizer, width = _read_pretrained(source.location)
     dtype, attention = choose_precision(encoder, device, config.dtype)
     if attention != "eager":
         encoder.set_attn_implementation(attention)
@@ -46,7 +48,7 @@ def load_model(config: RunConfig, labels: tuple[str, ...]) -> Model:
             # transformers' notes to PEFT's developers
             warnings.simplefilter("ignore", FutureWarning)
             encoder = tuner.attach(encoder)
-        module = TextClassifier(encoder, encoder.config.hidden_size, len(labels))
+        module = TextClassifier(encoder, width, len(labels))
     torch.nn.init.zeros_(module.head.weight)
     torch.nn.init.zeros_(module.head.bias)
     # no dropout: with few local steps it takes time and has no measurable effect
@@ -89,12 +91,21 @@ def _read_pretrained(location: str):
         # trust_remote_code: otherwise transformers may prompt to run code
         only = {"local_files_only": True, "trust_remote_code": False}
         read = {"dtype": torch.float32, "use_safetensors": True, **only}
-        encoder = AutoModel.from_pretrained(location, attn_implementation="eager", **read)
+        read |= {"output_loading_info": True, "ignore_mismatched_sizes": True}  # said in `found`
+        encoder, found = AutoModel.from_pretrained(location, attn_implementation="eager", **read)
         tokenizer = AutoTokenizer.from_pretrained(location, **only)
-        words, rows = len(tokenizer), encoder.get_input_embeddings().num_embeddings
-        # if files are missing, transformers silently makes an empty tokenizer
-        if not 100 <= words <= rows:
+        vocabulary, rows = tokenizer.get_vocab(), len(encoder.get_input_embeddings().weight)
+        words = 1 + max(vocabulary.values(), default=-1)
+        # if files are missing, transformers silently makes a tokenizer of special tokens only
+        if len(vocabulary) < 10 + len(tokenizer.all_special_ids) or words > rows:
             raise ValueError(f"its tokenizer knows {words:,} tokens and its embedding {rows:,}")
+        if hasattr(encoder, "pooler"):
+            # the sentence vector is the mean over tokens; BERT's pooler is not trained
+            encoder.pooler = torch.nn.Identity()
+        width = sentence_width(encoder)
+        _refuse_misfit(encoder, location, found)
+    except FedkitError:
+        raise
     except Exception as error:
         if is_out_of_memory(error):
             raise FedkitError(
@@ -106,10 +117,32 @@ def _read_pretrained(location: str):
             f"cannot read the model in {location}: {reason}; it needs config.json, tokenizer.json,"
             " model.safetensors"
         ) from None
-    if hasattr(encoder, "pooler"):
-        # the sentence vector is the mean over tokens; BERT's pooler is not trained
-        encoder.pooler = None
-    return encoder, tokenizer
+    return encoder, tokenizer, width
+
+
+def _refuse_misfit(encoder: Any, location: str, found: dict[str, Any]) -> None:
+    """Raise FedkitError if weights of the encoder are missing, left over or of another size.
+
+    found: transformers' report. Left over rightly are a pooler, which is not used, and what a task
+    put on top, such as a language model's head.
+    """
+    prefix, unused = f"{encoder.base_model_prefix}.", {"pooler"}
+    parts = {name for name, _ in encoder.named_children()} - unused
+    missing = sorted(n for n in found["missing_keys"] if n.split(".")[0] not in unused)
+    # old GPT-2 files hold a constant of that name
+    extra = sorted(n for n in found["unexpected_keys"] if not n.endswith("masked_bias"))
+    if not missing:
+        extra = [n for n in extra if n.removeprefix(prefix).split(".")[0] in parts]
+    sizes = sorted(name for name, *_ in found["mismatched_keys"])
+    kinds = {"missing": missing, "unknown": extra, "of another size": sizes}
+    if not (said := [f"{len(n)} {kind} (first {n[0]})" for kind, n in kinds.items() if n]):
+        return
+    mend = "copy both from one model's save_pretrained(FOLDER)"
+    for before in (n.removesuffix(m) for m in missing[:1] for n in extra if n.endswith(f".{m}")):
+        mend = f"names begin with {before!r}, as DataParallel writes: save model.module instead"
+    raise FedkitError(
+        f"the weights in {location} do not fit its config.json: {', '.join(said)}; {mend}"
+    )
 
 
 def pick_device(name: str) -> torch.device:
@@ -135,15 +168,20 @@ def make_fast_encoder(model: Model) -> FastEncoder:
     """
     if not model.tuner.frozen_base:
         raise Unsupported("the whole model is trained")
-    encoder = FastEncoder(model.module, model.trainable, model.pad_id, model.device)
-    words = encoder.embeddings.word_embeddings.num_embeddings
-    texts = [
-        tuple(np.random.default_rng(0).integers(words // 2, words, n).tolist()) for n in (3, 5, 9)
-    ]
-    ids, mask = model.pad_batch(texts)
-    with torch.no_grad():
-        expected = model.module.features(ids, mask)
-        found = encoder.features(texts, {n: p[None] for n, p in model.trainable.items()})
+    try:
+        encoder = FastEncoder(model.module, model.trainable, model.pad_id, model.device)
+        words = encoder.embeddings.word_embeddings.num_embeddings
+        drawn = (np.random.default_rng(0).integers(words // 2, words, n) for n in (3, 5, 9))
+        texts = [tuple(ids.tolist()) for ids in drawn]
+        ids, mask = model.pad_batch(texts)
+        with torch.no_grad():
+            expected = model.module.features(ids, mask)
+            found = encoder.features(texts, {n: p[None] for n, p in model.trainable.items()})
+    except CANNOT_RUN as error:
+        if is_out_of_memory(error):
+            raise
+        why = (str(error).splitlines() or [type(error).__name__])[0][:80]
+        raise Unsupported(f"its layers look like BERT's and take other shapes ({why})") from None
     if not (expected - found).abs().max() < (1e-3 if model.dtype == torch.float32 else 0.05):
         raise Unsupported("its layers look like BERT's and compute something else")
     encoder.cache.clear()
@@ -159,16 +197,21 @@ def choose_precision(encoder: Any, device: torch.device, dtype: str = "auto") ->
     """
     if dtype not in (choices := ("auto", *DTYPES)):
         raise FedkitError(f"dtype {dtype!r} is not known; choose one of: {', '.join(choices)}")
+    kinds = ATTENTION_KINDS if _has_sdpa(encoder) else ATTENTION_KINDS[:1]
     if device.type != "cpu":
         fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
-        return ("bfloat16" if fast else "float32") if dtype == "auto" else dtype, "sdpa"
+        return ("bfloat16" if fast else "float32") if dtype == "auto" else dtype, kinds[-1]
     seconds = _cached_seconds(encoder)
     best = {  # number format -> (seconds, its fastest attention)
-        name: min((seconds[f"{name}/{kind}"], kind) for kind in ATTENTION_KINDS) for name in DTYPES
+        name: min((seconds[f"{name}/{kind}"], kind) for kind in kinds) for name in DTYPES
     }
     if dtype == "auto":
         dtype = "bfloat16" if best["bfloat16"][0] < 0.9 * best["float32"][0] else "float32"
     return dtype, best[dtype][1]
+
+
+def _has_sdpa(encoder: Any) -> bool:
+    return getattr(encoder, "_supports_sdpa", True)  # transformers has no public name for it
 
 
 def cache_file() -> Path:
@@ -183,6 +226,7 @@ def cache_file() -> Path:
 def _cached_seconds(encoder: Any) -> dict[str, float]:
     threads, width = torch.get_num_threads(), encoder.config.hidden_size
     key = f"{processor_name()}|torch {torch.__version__}|{threads} threads|width {width}"
+    key += "" if _has_sdpa(encoder) else "|eager"
     entry = _read_cache().get(key)
     if entry is not None and _usable(entry):
         return entry
@@ -210,19 +254,25 @@ def _usable(entry: Any) -> bool:
 
 def measure_seconds(encoder: Any) -> dict[str, float]:
     """Return {'dtype/attention': best of five of a forward and backward pass on random tokens}."""
-    ids = torch.randint(100, 1000, (16, 20), generator=torch.Generator().manual_seed(0))
+    words = len(encoder.get_input_embeddings().weight)
+    some = min(100, words // 2), min(1000, words)
+    shape = 16, min(20, max_positions(encoder) or 20)
+    ids = torch.randint(*some, shape, generator=torch.Generator().manual_seed(0))
     mask = torch.ones_like(ids)
     out = {}
     for name, dtype in DTYPES.items():
         trial = copy.deepcopy(encoder).to(dtype).requires_grad_(False)
         trial.get_input_embeddings().weight.requires_grad_(True)
         for attention in ATTENTION_KINDS:
-            trial.set_attn_implementation(attention)
-            times = []
-            for _ in range(5):
-                start = time.perf_counter()
-                trial(input_ids=ids, attention_mask=mask).last_hidden_state.float().sum().backward()
-                times.append(time.perf_counter() - start)
+            if attention == "eager" or _has_sdpa(encoder):  # otherwise eager twice
+                trial.set_attn_implementation(attention)
+            times = [3600.0]  # stands where the model cannot: FNet has no bfloat16
+            with suppress(RuntimeError):
+                for _ in range(5):
+                    start = time.perf_counter()
+                    states = trial(input_ids=ids, attention_mask=mask).last_hidden_state
+                    states.float().sum().backward()
+                    times.append(time.perf_counter() - start)
             out[f"{name}/{attention}"] = min(times)
     return out
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from factories.tiny import write_architecture
 
 from fedkit.cli.advice import advice_lines, refusal_lines
 from fedkit.cli.main import main
@@ -372,3 +373,20 @@ def test_bad_input_is_one_line(tiny_model, capsys, bad):
     assert (
         error.startswith("fedkit: ") and error.count("\n") == 1 and not Path("runs/never").exists()
     )
+
+
+@pytest.mark.parametrize("name", ["distilbert", "llama", "xlnet"])
+def test_what_fits_an_architecture_is_ranked_and_what_does_not_says_why(name, needs, tmp_path):
+    needs = replace(needs, model=str(write_architecture(tmp_path / "m", name)))
+    found = advise(needs)
+    assert len(found) == len(TUNES) * len(WIRES) and found[0].fits and found[0].memory_bytes > 0
+    refused = {a.tune: a.reasons for a in found if not a.fits}
+    assert "head" not in refused and "full" not in refused and refused
+    assert ("lora:r=8" in refused) == (name == "xlnet")
+    assert all(reason.startswith("tune '") for reasons in refused.values() for reason in reasons)
+    assert best_command(needs, found)
+
+
+def test_a_model_that_no_method_can_use_is_refused(needs, tmp_path):
+    with pytest.raises(FedkitError, match="encoder-decoder"):
+        advise(replace(needs, model=str(write_architecture(tmp_path / "m", "t5"))))

@@ -12,6 +12,7 @@ import pytest
 import torch
 from factories.records import forget_digests
 from factories.refusals import refusal
+from factories.tiny import write_architecture
 from safetensors.torch import load_file
 from torch import nn
 
@@ -21,6 +22,8 @@ from fedkit.core.spec import first_paragraph
 from fedkit.experiments.job import Job, describe_model, prepare
 from fedkit.experiments.runner import run
 from fedkit.models.adapter_io import load_adapter, save_adapter
+from fedkit.models.classifier import apply_merged, zero_merged
+from fedkit.models.loading import load_model
 from fedkit.models.tuners.by_peft import Ia3, LayerNorm, Prefix, Prompt, PTuning, max_positions
 from fedkit.models.tuners.own import Adapter, BitFit, Last
 from fedkit.models.tuners.registry import TUNERS, make_tuner
@@ -469,3 +472,51 @@ def test_adapters_in_the_last_layers_only(config):
     for tune in ("adapter:layers=1", "dora:layers=1", "last:k=1"):
         names = [n for n in prepare(replace(config, tune=tune)).start if not n.startswith("head.")]
         assert names and all(".layer.1." in n for n in names)
+
+
+# --- where LoRA goes
+
+TARGETS = {
+    "bert": "query|value",
+    "distilbert": "q_lin|v_lin",
+    "mpnet": "q|v",
+    "albert": "query|value",
+    "modernbert": "Wqkv",
+    "funnel": "q_head|v_head",
+    "gpt2": "c_attn",
+    "llama": "q_proj|v_proj",
+    "phi3": "qkv_proj",
+}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_lora_finds_query_and_value_of_every_architecture(name, config, tmp_path):
+    folder = str(write_architecture(tmp_path / "m", name))
+    job = prepare(replace(config, model=folder, tune="lora:r=4", max_tokens=32))
+    places = {n.split(".lora_")[0].rsplit(".", 1)[-1] for n in job.model.trainable if "lora_" in n}
+    assert places == set(TARGETS[name].split("|"))
+    told = any(f"targets={TARGETS[name]} " in note for note in job.notes)
+    assert told == (name not in ("bert", "gpt2", "llama")), "said where PEFT's table does not"
+    if name in ("gpt2", "llama", "modernbert"):  # their layers have no name before them
+        last = load_model(replace(job.config, tune="lora:r=4,layers=1"), ("a", "b")).trainable
+        assert {n.split(".")[3] for n in last if "lora_" in n} == {"1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("xlnet", "targets=layer_1|layer_2'"), ("fnet", "targets=dense|projection'")]
+)
+def test_a_model_without_such_layers_is_refused_with_the_names_it_has(name, said, config, tmp_path):
+    folder = str(write_architecture(tmp_path / "m", name))
+    assert said in refusal(load_model, replace(config, model=folder, tune="lora"), ("a", "b"))
+
+
+def test_what_an_aggregation_adds_fits_the_matrices_of_gpt2(config, tmp_path):
+    folder = str(write_architecture(tmp_path / "m", "gpt2"))
+    model = load_model(replace(config, model=folder, tune="lora:r=4"), ("a", "b"))
+    layers = [n for n, m in model.module.encoder.named_modules() if hasattr(m, "lora_A")]
+    added = zero_merged(model, layers)
+    assert {tuple(t.shape) for t in added.values()} == {(96, 32)}
+    before = model.module.encoder.get_submodule(layers[0]).base_layer.weight.clone()
+    apply_merged(model, {n: t + 1 for n, t in added.items()})
+    after = model.module.encoder.get_submodule(layers[0]).base_layer.weight
+    assert torch.allclose(after, before + 1)

@@ -222,7 +222,9 @@ class FastEncoder:
         ids = packed.spread_to_rows(np.concatenate(texts), self.pad_id)
         counts = concatenated_ranges(np.zeros_like(packed.lengths), packed.lengths)
         positions = packed.spread_to_rows(self.first_position + counts, 0)
-        return self.embeddings(input_ids=ids[None], position_ids=positions[None])[0]
+        # BigBird's own token types are cut from a table of one text's length
+        places = {"position_ids": positions[None], "token_type_ids": torch.zeros_like(ids)[None]}
+        return self.embeddings(input_ids=ids[None], **places)[0]
 
     @torch.no_grad()
     def _cached_rows(self, texts: Sequence[Tokens]) -> Tensor:

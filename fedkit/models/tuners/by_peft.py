@@ -8,7 +8,9 @@ real tokens; the sentence vector is the mean over the real ones.
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,9 +18,24 @@ import torch
 from torch import nn
 
 from fedkit.core.errors import FedkitError
-from fedkit.models.tuners.own import Encoder, Tuner, cannot_attach, last_layers, require_between
+from fedkit.models.tuners.own import (
+    CANNOT_RUN,
+    Encoder,
+    Tuner,
+    cannot_attach,
+    hidden_states,
+    last_layers,
+    layer_number,
+    require_between,
+)
 
 MIN_TEXT_TOKENS = 4  # that must still fit, the smallest value of --max-tokens
+# names of query and value; of all three in one; in DeepSeek
+PROJECTIONS = (
+    r"(to_|w_?)?(q|v|query|value)(_?(proj|lin|linear|layer|head))?",
+    r"(to_|w_?)?(qkv|query_key_value)(_?(proj|lin|linear|layer))?|c_attn|in_proj|att_proj|w_?pack",
+    r"(q|kv)_b_proj",
+)
 
 
 def wrap(encoder: Encoder, config: str, **settings: Any) -> Encoder:
@@ -35,8 +52,8 @@ class Lora(Tuner):
     """Low-rank adapters beside frozen matrices (Hu et al., 2021): W + (alpha / r) B A.
 
     r: rank. alpha: scale. targets: module names joined by '|', or 'auto' for PEFT's choice for this
-    architecture (query and value for BERT). layers: only the last so many layers; 0: all. B starts
-    at zero: a no-op at first.
+    architecture (query and value for BERT), else the attention's projections by name. layers: only
+    the last so many layers; 0: all. B starts at zero: a no-op at first.
     """
 
     r: int = 8
@@ -44,7 +61,7 @@ class Lora(Tuner):
     targets: str = "auto"
     layers: int = 0
     name, use_rslora, use_dora = "lora", False, False
-    needs = "linear layers that PEFT knows for this architecture, or that targets names"
+    needs = "linear layers named as attention's usually are, or that targets names"
 
     def attach(self, encoder: Encoder) -> Encoder:
         width = encoder.config.hidden_size
@@ -54,25 +71,61 @@ class Lora(Tuner):
                 f" {width}, alpha above 0 and at most 10000"
             )
         top = last_layers(self.name, self.layers, encoder)
-        try:
-            return wrap(
-                encoder,
-                "LoraConfig",
-                r=self.r,
-                lora_alpha=self.alpha,
-                target_modules=None if self.targets == "auto" else self.targets.split("|"),
-                layers_to_transform=top or None,
-                use_rslora=self.use_rslora,
-                use_dora=self.use_dora,
-            )
-        except ValueError as error:
-            linear = [n for n, m in encoder.named_modules() if isinstance(m, nn.Linear)]
-            kinds = sorted({n.rsplit(".", 1)[-1] for n in linear})
-            raise FedkitError(
-                f"{self.name}: targets={self.targets!r} does not fit this model"
-                f" ({str(error).splitlines()[0][:80]}); its linear layers are named:"
-                f" {', '.join(kinds)}"
-            ) from None
+        linear = linear_layers(encoder)
+        names = auto_targets(encoder) if self.targets == "auto" else self.targets.split("|")
+        chosen = [n for n in linear if any(f".{n}".endswith(f".{name}") for name in names)]
+        chosen = [n for n in chosen if not top or layer_number(n) in top]
+        if not chosen:
+            own = "|".join(sorted({n.rsplit(".", 1)[-1] for n in linear}))
+            where = f" in its last {self.layers} layers" if top else ""
+            other = f"name some of its own: --tune '{self.name}:targets={own}'"
+            why = f"has no linear layer of targets={self.targets!r}{where}"
+            raise cannot_attach(self.name, encoder, f"{why}; {other if own else 'choose full'}")
+        return wrap(
+            encoder,
+            "LoraConfig",
+            r=self.r,
+            lora_alpha=self.alpha,
+            target_modules=chosen if top else names,
+            # GPT-2 keeps its matrices (in, out)
+            fan_in_fan_out=any(type(linear[n]).__name__ == "Conv1D" for n in chosen),
+            use_rslora=self.use_rslora,
+            use_dora=self.use_dora,
+        )
+
+
+def linear_layers(encoder: Encoder) -> dict[str, nn.Module]:
+    """Return the layers that LoRA can adapt, by name; Conv1D is GPT-2's linear layer."""
+    kinds = ("Linear", "Conv1D")
+    return {n: m for n, m in encoder.named_modules() if type(m).__name__ in kinds}
+
+
+def auto_targets(encoder: Encoder) -> list[str]:
+    """Return the last parts of the names of the attention's query and value layers, sorted.
+
+    PEFT's if it knows the architecture, else by PROJECTIONS, else all linear layers of the
+    attention.
+    """
+    last = {name: name.rsplit(".", 1)[-1] for name in linear_layers(encoder)}
+    groups = [[n for n in last.values() if n in _known_targets(encoder)]]
+    groups += [[n for n in last.values() if re.fullmatch(p, n, re.I)] for p in PROJECTIONS]
+    groups += [[n for path, n in last.items() if "att" in path.rpartition(".")[0].lower()]]
+    return sorted(set(next(filter(None, groups), [])))
+
+
+def target_notes(encoder: Encoder, tuner: Tuner) -> Iterator[str]:
+    """Yield a note on where LoRA went, if neither the user nor PEFT's table said so."""
+    if isinstance(tuner, Lora) and tuner.targets == "auto" and not _known_targets(encoder):
+        adapted = (n for n, m in encoder.named_modules() if hasattr(m, "lora_A"))
+        names = "|".join(sorted({n.rsplit(".", 1)[-1] for n in adapted}))
+        kind = encoder.config.model_type
+        yield f"tune {tuner.name!r} adapts targets={names} of this {kind} model, by their names"
+
+
+def _known_targets(encoder: Encoder) -> Collection[str]:
+    from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as known
+
+    return known.get(encoder.config.model_type, ())
 
 
 @dataclass(frozen=True)
@@ -174,24 +227,22 @@ class VirtualTokens(Tuner):
     def attach(self, encoder: Encoder) -> Encoder:
         most = max(1, min(max_positions(encoder) or 10_000, 10_000) - MIN_TEXT_TOKENS)
         require_between(f"{self.name}:tokens", self.tokens, most)
-        settings = {
-            "num_virtual_tokens": self.tokens,
-            "num_layers": encoder.config.num_hidden_layers,
-            "num_attention_heads": encoder.config.num_attention_heads,
-            **self.settings(encoder),
-        }
-        before = _hidden_states(encoder)
+        before = hidden_states(encoder)
         try:
+            settings = {
+                "num_virtual_tokens": self.tokens,
+                "num_layers": encoder.config.num_hidden_layers,
+                "num_attention_heads": encoder.config.num_attention_heads,
+                **self.settings(encoder),
+            }
             wrapped = wrap(encoder, self.config, **settings)
-            after = _hidden_states(wrapped)
+            after = hidden_states(wrapped)
             works = not torch.allclose(after[:, -before.shape[1] :], before)
-        except (ValueError, TypeError, RuntimeError, AttributeError, IndexError, KeyError):
+        except CANNOT_RUN:
             works = False
         if not works:  # some architectures fail, others ignore virtual tokens
-            raise FedkitError(
-                f"tune {self.name!r} given; a {encoder.config.model_type} model does not read"
-                f" {self.reads}; choose lora, adapter or bitfit"
-            )
+            why = f"does not read {self.reads}; choose lora, adapter or bitfit"
+            raise cannot_attach(self.name, encoder, why)
         return wrapped
 
 
@@ -257,11 +308,5 @@ def max_positions(encoder: Encoder) -> int | None:
         if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
             reserved = 0 if module.padding_idx is None else module.padding_idx + 1
             return module.num_embeddings - reserved
-    return getattr(encoder.config, "max_position_embeddings", None)
-
-
-@torch.no_grad()
-def _hidden_states(encoder: Encoder) -> torch.Tensor:
-    """Return the hidden states (1, tokens, d) of a text of two tokens."""
-    ids = torch.tensor([[1, 2]], device=next(encoder.parameters()).device)
-    return encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+    most = getattr(encoder.config, "max_position_embeddings", None) or 0
+    return most if most > 0 else None  # XLNet says -1 for any length

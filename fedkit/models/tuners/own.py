@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from fedkit.core.errors import FedkitError
@@ -12,6 +14,10 @@ from fedkit.core.errors import FedkitError
 Encoder = Any  # a transformers encoder, an nn.Module; torch does not type its attributes
 # last matrix of the feed-forward part in BERT, DistilBERT, ModernBERT
 FEED_FORWARD = ("output.dense", "ffn.lin2", "mlp.Wo")
+
+
+# what a model raises for inputs that it does not read
+CANNOT_RUN = (ValueError, TypeError, RuntimeError, AttributeError, IndexError, KeyError)
 
 
 class Tuner:
@@ -138,10 +144,8 @@ class Adapter(Tuner):
             inside = dict(layer.named_modules())
             place = next((p for p in FEED_FORWARD if isinstance(inside.get(p), nn.Linear)), None)
             if place is None:
-                raise FedkitError(
-                    f"tune 'adapter' given; the layers of a {encoder.config.model_type} model have"
-                    f" no feed-forward output named {', '.join(FEED_FORWARD)}; choose lora or last"
-                )
+                why = f"has no feed-forward output named {', '.join(FEED_FORWARD)}"
+                raise cannot_attach("adapter", encoder, f"{why}; choose lora or last")
             layer.set_submodule(place, Bottleneck(inside[place], self.r))
         return encoder
 
@@ -170,6 +174,36 @@ def last_layers(name: str, layers: int, encoder: Encoder) -> list[int]:
             f"tune '{name}:layers={layers}' given; this model has {depth} layers, 0 means all"
         )
     return list(range(depth - layers, depth))
+
+
+def layer_number(name: str) -> int | None:
+    """Return the layer number in a parameter's name; None outside the layers."""
+    found = re.search(r"\.?(?:layers?|blocks?|h)\.(\d+)\.", name)
+    return int(found[1]) if found else None
+
+
+@torch.no_grad()
+def hidden_states(encoder: Encoder) -> Tensor:
+    """Return the hidden states (1, tokens, d) of a text of four tokens."""
+    ids = torch.tensor([[1, 2, 1, 2]], device=next(encoder.parameters()).device)
+    return encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+
+
+def sentence_width(encoder: Encoder) -> int:
+    """Return the width of the hidden states, which may be another than config.hidden_size.
+
+    Raises FedkitError for a model that does not give one for each token of a text alone.
+    """
+    try:
+        if (shape := hidden_states(encoder).shape)[:2] == (1, 4):
+            return shape[-1]
+        why = f"it gives {tuple(shape)} for four tokens"
+    except CANNOT_RUN as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0][:80]
+    raise FedkitError(
+        f"a {encoder.config.model_type} model does not give one vector for each token, as"
+        f" encoder-decoders do not ({why}); take an encoder (BERT) or a decoder (Llama) as --model"
+    )
 
 
 def encoder_layers(name: str, encoder: Encoder) -> nn.ModuleList:
