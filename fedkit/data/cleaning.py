@@ -167,22 +167,10 @@ def change_cells(cells: Iterable[Any], change: Callable[[str], str]) -> list[Any
 # --- which rows cannot be used: a frame with split, text, label and client -> bool for each row
 
 
-def _is_blank(role: str) -> Callable[[pd.DataFrame], pd.Series]:
-    return lambda frame: frame[role] == ""
-
-
-def _is_in(split: str, others: Sequence[str]) -> Callable[[pd.DataFrame], pd.Series]:
-    """Return the rule for rows of `others` whose text is in `split`: there it is measured."""
-
-    def leaks(frame: pd.DataFrame) -> pd.Series:
-        held_out = frame["text"][frame["split"] == split]
-        return frame["split"].isin(others) & frame["text"].isin(held_out)
-
-    return leaks
-
-
-def _repeats(frame: pd.DataFrame) -> pd.Series:
-    return frame.duplicated(["split", "text", "label", "client"])
+def _leaks(frame: pd.DataFrame, split: str, others: Sequence[str]) -> pd.Series:
+    """Return which rows of `others` have a text that is in `split`, where it is measured."""
+    held_out = frame["text"][frame["split"] == split]
+    return frame["split"].isin(others) & frame["text"].isin(held_out)
 
 
 def _has_unknown_label(frame: pd.DataFrame) -> pd.Series:
@@ -191,12 +179,12 @@ def _has_unknown_label(frame: pd.DataFrame) -> pd.Series:
 
 
 RULES: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
-    "no text": _is_blank("text"),
-    "no label": _is_blank("label"),
-    "no client": _is_blank("client"),
-    "repeated": _repeats,
-    "in test": _is_in("test", ("train", "validation")),
-    "in validation": _is_in("validation", ("train",)),
+    "no text": lambda frame: frame["text"] == "",
+    "no label": lambda frame: frame["label"] == "",
+    "no client": lambda frame: frame["client"] == "",
+    "repeated": lambda frame: frame.duplicated(["split", "text", "label", "client"]),
+    "in test": lambda frame: _leaks(frame, "test", ("train", "validation")),
+    "in validation": lambda frame: _leaks(frame, "validation", ("train",)),
     "unknown label": _has_unknown_label,
 }
 

@@ -27,13 +27,8 @@ from fedkit.data.readers.workbook import choose_sheet, open_workbook, read_book
 ENCODINGS = ("utf-8-sig", "cp932", "cp1252", "euc-jp", "utf-16", "latin-1")
 MAX_NAME_LENGTH = 100  # characters of an uploaded file's name
 CELL_WIDTH = 120  # characters of a cell that is shown
-_RESERVED = {
-    "con",
-    "prn",
-    "aux",
-    "nul",
-    *(f"{port}{i}" for port in ("com", "lpt") for i in range(10)),
-}
+_RESERVED = {"con", "prn", "aux", "nul"}  # names that Windows keeps for devices
+_RESERVED |= {f"{port}{i}" for port in ("com", "lpt") for i in range(10)}
 FileSource = Path | str | tuple[str, bytes]
 
 

@@ -226,15 +226,9 @@ def _plain(cell: Any) -> str:
 
 
 def _refuse_original(path: Path, source: Path) -> None:
-    try:
-        originals = [source, *source.iterdir()] if source.is_dir() else [source]
-        same = any(
-            path.exists() and original.exists() and os.path.samefile(path, original)
-            for original in originals
-        )
-    except OSError:
-        same = False
-    if same:
+    originals = [source, *(source.iterdir() if source.is_dir() else ())]
+    exists = os.path.exists
+    if exists(path) and any(exists(one) and os.path.samefile(path, one) for one in originals):
         raise FedkitError(
             f"the cleaned copy would be written over the original '{path}';"
             " name another folder with --out"

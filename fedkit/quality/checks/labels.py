@@ -42,7 +42,6 @@ LETTERS = "letter sequences"
 # (least probability of the other label, most probability of the given one) of a suspicious row;
 # a model of letters alone is overconfident, so its limits are stricter
 SURE = {"vectors": (0.75, 0.05), "letters": (0.9, 0.02)}
-_NO_ROWS = np.zeros(0, np.int64)
 
 
 def check_conflicting_labels(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
@@ -114,7 +113,6 @@ def check_too_many_labels(table: RawTable, options: CheckOptions) -> Iterable[Fi
     return make_finding(
         table,
         "too-many-labels",
-        _NO_ROWS,
         level="stop" if free else "care",
         examples=[str(name) for name in f.label_names[:5]],
         count=labels,
@@ -148,7 +146,6 @@ def check_imbalance(table: RawTable, options: CheckOptions) -> Iterable[Finding]
     return make_finding(
         table,
         "imbalance",
-        _NO_ROWS,
         level="care" if part >= 0.75 else "note",
         examples=(),
         count=int(sizes.max()),
@@ -209,10 +206,8 @@ def _holding(
     table: RawTable, rows: np.ndarray, pattern: re.Pattern[str], rng: np.random.Generator
 ) -> np.ndarray:
     """Return those of at most LOOKED `rows` whose text holds the pattern."""
-    if len(rows) > LOOKED:
-        rows = np.sort(rng.choice(rows, LOOKED, replace=False))
-    keys = view_of(table).keys
-    return np.array([i for i in rows if pattern.search(keys[i])], dtype=np.int64)
+    keys, looked = view_of(table).keys, draw_sample(rows, LOOKED, rng)
+    return np.array([i for i in looked if pattern.search(keys[i])], dtype=np.int64)
 
 
 # --- labels that are likely wrong

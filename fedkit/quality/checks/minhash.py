@@ -160,14 +160,12 @@ def _band(keys: np.ndarray, signatures: np.ndarray) -> np.ndarray:
     right = np.concatenate([order[at], order[at]])
     number = np.int64(len(order))
     pairs = np.unique(np.minimum(left, right) * number + np.maximum(left, right))
-    parts = [pairs[i : i + 100_000] for i in range(0, len(pairs), 100_000)]
-    return np.concatenate(
-        [pairs[:0], *(p[_agree(signatures, p // number, p % number) >= ROUGH] for p in parts)]
-    )
-
-
-def _agree(signatures: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    return (signatures[left] == signatures[right]).mean(axis=1)
+    kept = [pairs[:0]]
+    for start in range(0, len(pairs), 100_000):  # for memory
+        part = pairs[start : start + 100_000]
+        agree = signatures[part // number] == signatures[part % number]
+        kept.append(part[agree.mean(axis=1) >= ROUGH])
+    return np.concatenate(kept)
 
 
 def jaccard_similarities(

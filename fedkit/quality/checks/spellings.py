@@ -41,17 +41,8 @@ def fold_meaning(name: str) -> str:
     return fold_spelling(_LEADING_ZEROS.sub("", _THOUSANDS.sub("", bare)))
 
 
-def check_label_spellings(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
-    """Find labels that are spelled in several ways."""
-    return _spellings(table, "label")
-
-
-def check_client_spellings(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
-    """Find clients whose name is spelled in several ways."""
-    return _spellings(table, "client")
-
-
-def _spellings(table: RawTable, role: str) -> Iterable[Finding]:
+def check_spellings(role: str, table: RawTable, options: CheckOptions) -> Iterable[Finding]:
+    """Find labels or clients (`role`) whose name is spelled in several ways."""
     names, sizes = count_names(table.frame[role], view_of(table).train)
     merged, rows = find_merged(table.frame, role)
     same, asked = find_variants(names, sizes)
