@@ -28,6 +28,7 @@ _WHOLE = re.compile(r"([+-]?\d+)\.0{1,2}")
 SIGNS: dict[str, Any] = read_packaged_table("fedkit.data", "names.toml")
 _ERROR_VALUE, _UNSEEN = re.compile(SIGNS["error_value"]), re.compile(SIGNS["unseen"])
 _SAME = str.maketrans({sign: kept for signs, kept in SIGNS["same"].items() for sign in signs})
+_NESTED = (list, tuple, dict, bytes)
 _DRAWN = tuple(SIGNS["drawn"])
 
 Notes = list[str]
@@ -40,13 +41,18 @@ def as_text(cell: Any) -> str:
     """
     if isinstance(cell, str):
         return cell
-    if isinstance(cell, (list, tuple, dict, bytes)):
+    if isinstance(cell, _NESTED):
         raise FedkitError(
             f"a cell holds {type(cell).__name__} {quote(cell, 40)}; text or a number is needed"
         )
     if cell is None or cell != cell:
         return ""
     return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
+
+
+def show_cell(cell: Any) -> str:
+    """Return `as_text`, and a list, tuple, dict or bytes as Python writes it."""
+    return str(cell) if isinstance(cell, _NESTED) else as_text(cell)
 
 
 def clean_text(text: str) -> str:
@@ -257,9 +263,7 @@ def _drop_rows(
     order: Sequence[str],
     notes: Notes,
 ) -> pd.DataFrame:
-    """Drop the rows that each rule finds in turn; `notes` say how many and why, in this order of
-    splits.
-    """
+    """Drop the rows that each rule finds in turn; `notes` say why, in this order of splits."""
     dropped: dict[str, Notes] = {split: [] for split in order}
     for why, rule in rules.items():
         bad = rule(frame)

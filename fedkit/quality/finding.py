@@ -213,6 +213,10 @@ class TableView:
         return np.flatnonzero((self.texts >= 0) & ~self.repeated)  # codes are in this order
 
     @cached_property
+    def train_texts(self) -> np.ndarray:
+        return np.unique(self.texts[self.train])
+
+    @cached_property
     def keys(self) -> np.ndarray:
         return np.array([comparison_key(text) for text in self.frame["text"]], dtype=object)
 

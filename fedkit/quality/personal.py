@@ -19,14 +19,9 @@ from fedkit.core.files import read_packaged_table, read_packaged_words
 
 LONGEST = 100_000  # characters of a text that are looked at
 BEFORE = 24  # characters before a match in which words are looked for
-_FOLD = {
-    **{i: i - 0xFEE0 for i in range(0xFF01, 0xFF5F) if chr(i) != "～"},
-    0x3000: " ",
-    0xA0: " ",
-    0x2003: " ",
-    0x2002: " ",
-    **dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2014, 0x2015, 0x2212), "-"),
-}
+_FOLD: dict[int, int | str] = {i: i - 0xFEE0 for i in range(0xFF01, 0xFF5F) if chr(i) != "～"}
+_FOLD |= dict.fromkeys((0xA0, 0x2002, 0x2003, 0x3000), " ")
+_FOLD |= dict.fromkeys((*range(0x2010, 0x2016), 0x2212), "-")
 
 
 @dataclass(frozen=True)
@@ -107,9 +102,8 @@ def is_iban(code: str) -> bool:
 
 def is_card_number(digits: str) -> bool:
     """Return whether digits are a card number, by issuer's prefix and length and check digit."""
-    return (
-        len(set(digits)) > 1 and _CONTEXT["card"].match(digits) is not None and passes_luhn(digits)
-    )
+    known = _CONTEXT["card"].match(digits) is not None
+    return known and len(set(digits)) > 1 and passes_luhn(digits)
 
 
 # --- the lists of words and the patterns

@@ -70,7 +70,7 @@ def check_conflicting_labels(table: RawTable, options: CheckOptions) -> Iterable
 def check_single_label(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
     """Find that there is one label only, or none."""
     f = view_of(table)
-    names = f.label_names[f.label_sizes > 0] if len(f.label_names) else []
+    names = f.label_names[f.label_sizes > 0]
     if len(names) > 1:
         return []
     name = quote(names[0], 40) if len(names) else ""
@@ -289,8 +289,8 @@ def _vectors(texts: list[str], options: CheckOptions) -> np.ndarray:
         options.tell(f"reading {count_noun(len(texts), 'text')} with {quote(options.model)}")
     model = load_model(RunConfig(model=options.model, tune="head"), ("a", "b"))
     unlabelled = Examples(tuple(texts), np.zeros(len(texts), np.int64))
-    read = model.tokenize(unlabelled, options.max_tokens)
-    return np.asarray(model.features(read), dtype=np.float32)
+    tokens = model.tokenize(unlabelled, options.max_tokens)
+    return np.asarray(model.features(tokens), dtype=np.float32)
 
 
 def _ngrams(texts: list[str], seed: int) -> np.ndarray:
