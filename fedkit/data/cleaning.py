@@ -28,6 +28,7 @@ _WHOLE = re.compile(r"([+-]?\d+)\.0{1,2}")
 SIGNS: dict[str, Any] = read_packaged_table("fedkit.data", "names.toml")
 _ERROR_VALUE, _UNSEEN = re.compile(SIGNS["error_value"]), re.compile(SIGNS["unseen"])
 _SAME = str.maketrans({sign: kept for signs, kept in SIGNS["same"].items() for sign in signs})
+_NESTED = (list, tuple, dict, bytes)
 _DRAWN = tuple(SIGNS["drawn"])
 
 Notes = list[str]
@@ -40,13 +41,18 @@ def as_text(cell: Any) -> str:
     """
     if isinstance(cell, str):
         return cell
-    if isinstance(cell, (list, tuple, dict, bytes)):
+    if isinstance(cell, _NESTED):
         raise FedkitError(
             f"a cell holds {type(cell).__name__} {quote(cell, 40)}; text or a number is needed"
         )
     if cell is None or cell != cell:
         return ""
     return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
+
+
+def show_cell(cell: Any) -> str:
+    """Return `as_text`, and a list, tuple, dict or bytes as Python writes it."""
+    return str(cell) if isinstance(cell, _NESTED) else as_text(cell)
 
 
 def clean_text(text: str) -> str:
@@ -167,22 +173,10 @@ def change_cells(cells: Iterable[Any], change: Callable[[str], str]) -> list[Any
 # --- which rows cannot be used: a frame with split, text, label and client -> bool for each row
 
 
-def _is_blank(role: str) -> Callable[[pd.DataFrame], pd.Series]:
-    return lambda frame: frame[role] == ""
-
-
-def _is_in(split: str, others: Sequence[str]) -> Callable[[pd.DataFrame], pd.Series]:
-    """Return the rule for rows of `others` whose text is in `split`: there it is measured."""
-
-    def leaks(frame: pd.DataFrame) -> pd.Series:
-        held_out = frame["text"][frame["split"] == split]
-        return frame["split"].isin(others) & frame["text"].isin(held_out)
-
-    return leaks
-
-
-def _repeats(frame: pd.DataFrame) -> pd.Series:
-    return frame.duplicated(["split", "text", "label", "client"])
+def _leaks(frame: pd.DataFrame, split: str, others: Sequence[str]) -> pd.Series:
+    """Return which rows of `others` have a text that is in `split`, where it is measured."""
+    held_out = frame["text"][frame["split"] == split]
+    return frame["split"].isin(others) & frame["text"].isin(held_out)
 
 
 def _has_unknown_label(frame: pd.DataFrame) -> pd.Series:
@@ -191,12 +185,12 @@ def _has_unknown_label(frame: pd.DataFrame) -> pd.Series:
 
 
 RULES: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
-    "no text": _is_blank("text"),
-    "no label": _is_blank("label"),
-    "no client": _is_blank("client"),
-    "repeated": _repeats,
-    "in test": _is_in("test", ("train", "validation")),
-    "in validation": _is_in("validation", ("train",)),
+    "no text": lambda frame: frame["text"] == "",
+    "no label": lambda frame: frame["label"] == "",
+    "no client": lambda frame: frame["client"] == "",
+    "repeated": lambda frame: frame.duplicated(["split", "text", "label", "client"]),
+    "in test": lambda frame: _leaks(frame, "test", ("train", "validation")),
+    "in validation": lambda frame: _leaks(frame, "validation", ("train",)),
     "unknown label": _has_unknown_label,
 }
 
@@ -269,9 +263,7 @@ def _drop_rows(
     order: Sequence[str],
     notes: Notes,
 ) -> pd.DataFrame:
-    """Drop the rows that each rule finds in turn; `notes` say how many and why, in this order of
-    splits.
-    """
+    """Drop the rows that each rule finds in turn; `notes` say why, in this order of splits."""
     dropped: dict[str, Notes] = {split: [] for split in order}
     for why, rule in rules.items():
         bad = rule(frame)

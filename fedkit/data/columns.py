@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import pandas as pd
 
@@ -87,12 +88,11 @@ def _find_by_name(
     frame: pd.DataFrame, names: Iterable[str], taken: Iterable[str | None]
 ) -> str | None:
     """Return the first column with one of `names`; whole headings count before parts of them."""
-    free: dict[str, str] = {}
-    readings = [(heading_names(c), c) for c in frame.columns if c not in taken]
-    for depth in range(max((len(read) for read, _ in readings), default=0)):
-        for read, column in readings:
-            if depth < len(read):
-                free.setdefault(read[depth], column)
+    columns = [c for c in frame.columns if c not in taken]
+    free: dict[str | None, str] = {}
+    for readings in zip_longest(*map(heading_names, columns)):
+        for reading, column in zip(readings, columns):
+            free.setdefault(reading, column)
     return next((free[name] for name in names if name in free), None)
 
 
@@ -102,16 +102,12 @@ def _guess_text(frame: pd.DataFrame, taken: list[str | None]) -> str | None:
     avoid = {*NAMES["label"], *NAMES["client"]}
     head = frame.head(1_000)
     lengths = {
-        c: head[c].map(_length).mean()
+        c: head[c].map(lambda cell: len(cell) if isinstance(cell, str) else 0).mean()
         for c in frame.columns
         if c not in taken and not {*heading_names(c)} & avoid
     }
     best = max(lengths, key=lengths.__getitem__, default=None)
     return best if best is not None and lengths[best] > 0 else None
-
-
-def _length(cell: object) -> int:
-    return len(cell) if isinstance(cell, str) else 0
 
 
 def _guess_label(frame: pd.DataFrame, taken: list[str | None]) -> str | None:

@@ -270,13 +270,10 @@ def _read_files(path: Path, reading: Reading, notes: Notes) -> RawSplits:
 
 def _refuse_unused(source: str, suffixes: set[str], reading: Reading) -> None:
     """Raise FedkitError for an encoding or a sheet that no file would use."""
-    if reading.encoding is not None and not suffixes & USES_ENCODING:
-        raise FedkitError(
-            f"--encoding {quote(reading.encoding)} is for text files, and {quote(source)} has none;"
-            " leave it out"
-        )
-    if reading.sheet is not None and ".xlsx" not in suffixes:
-        raise FedkitError(
-            f"sheet {quote(reading.sheet)} is for .xlsx files, and {quote(source)} has none; leave"
-            " it out"
-        )
+    for what, given, used in (
+        ("--encoding {} is for text files", reading.encoding, USES_ENCODING),
+        ("sheet {} is for .xlsx files", reading.sheet, {".xlsx"}),
+    ):
+        if given is not None and not suffixes & used:
+            said = what.format(quote(given))
+            raise FedkitError(f"{said}, and {quote(source)} has none; leave it out")

@@ -15,7 +15,7 @@ import pandas as pd
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import quote
-from fedkit.data.cleaning import as_text
+from fedkit.data.cleaning import show_cell
 from fedkit.data.columns import choose_columns
 from fedkit.data.limits import refuse_above
 from fedkit.data.readers.encoding import guess_encoding
@@ -27,13 +27,8 @@ from fedkit.data.readers.workbook import choose_sheet, open_workbook, read_book
 ENCODINGS = ("utf-8-sig", "cp932", "cp1252", "euc-jp", "utf-16", "latin-1")
 MAX_NAME_LENGTH = 100  # characters of an uploaded file's name
 CELL_WIDTH = 120  # characters of a cell that is shown
-_RESERVED = {
-    "con",
-    "prn",
-    "aux",
-    "nul",
-    *(f"{port}{i}" for port in ("com", "lpt") for i in range(10)),
-}
+_RESERVED = {"con", "prn", "aux", "nul"}  # names that Windows keeps for devices
+_RESERVED |= {f"{port}{i}" for port in ("com", "lpt") for i in range(10)}
 FileSource = Path | str | tuple[str, bytes]
 
 
@@ -156,10 +151,7 @@ def safe_name(name: object) -> str:
 
 
 def _cell_text(cell: Any) -> str:
-    try:
-        text = as_text(cell)
-    except FedkitError:
-        text = str(cell)
+    text = show_cell(cell)
     return text if len(text) <= CELL_WIDTH else text[: CELL_WIDTH - 1] + "…"
 
 
@@ -174,7 +166,6 @@ def _guess_roles(frame: pd.DataFrame) -> tuple[dict[str, str], list[str]]:
 def _encoding_options(data: bytes, given: str | None) -> tuple[EncodingOption, ...]:
     """Return each candidate with a decoded sample line; the one that would be used is marked."""
     names = list(dict.fromkeys([*([given] if given else []), *ENCODINGS]))
-    marked = data[:2] in UTF_16
     try:
         used = given or guess_encoding(data, "")
     except FedkitError:
@@ -183,20 +174,18 @@ def _encoding_options(data: bytes, given: str | None) -> tuple[EncodingOption, .
     for name in names:
         try:
             text = data.decode(name)
-            if name == "utf-16" and (not marked and b"\0" not in data[:200]):
-                continue  # nearly any bytes can be decoded as UTF-16: no use as a candidate
         except (LookupError, ValueError):
             found.append(EncodingOption(name, False))
             continue
-        found.append(EncodingOption(name, True, _sample(text), name == used))
+        # nearly any bytes can be decoded as UTF-16: then it is no candidate
+        if name != "utf-16" or data[:2] in UTF_16 or b"\0" in data[:200]:
+            found.append(EncodingOption(name, True, _sample(text), name == used))
     return tuple(found)
 
 
 def _sample(text: str) -> str:
-    lines = [line.strip() for line in text[:200_000].splitlines()]
-    return next(
-        (line for line in lines if line and not line.isascii()), next((x for x in lines if x), "")
-    )[:CELL_WIDTH]
+    lines = [line for line in map(str.strip, text[:200_000].splitlines()) if line]
+    return next((line for line in lines if not line.isascii()), "".join(lines[:1]))[:CELL_WIDTH]
 
 
 def _sheet_options(book: Any, name: str, sheet: str | None) -> tuple[SheetOption, ...]:

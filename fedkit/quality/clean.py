@@ -19,7 +19,7 @@ import pandas as pd
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import write_file
 from fedkit.core.formatting import count_noun, quoted_list
-from fedkit.data.cleaning import RULES, as_text, change_cells, clean_label, clean_text, say_merged
+from fedkit.data.cleaning import RULES, change_cells, clean_label, clean_text, say_merged, show_cell
 from fedkit.data.columns import Columns
 from fedkit.data.load import RawTable
 from fedkit.data.preview import safe_name
@@ -138,9 +138,7 @@ def _useless(columns: Columns) -> dict[str, Callable[[pd.DataFrame], pd.Series]]
     nobody = RULES["no client"]
     return {
         "no text": RULES["no text"],
-        "a text with nothing to read": lambda f: f["text"].map(
-            lambda text: is_blank_key(comparison_key(text))
-        ),
+        "a text with nothing to read": lambda f: f["text"].map(comparison_key).map(is_blank_key),
         "no label": RULES["no label"],
         "no client": lambda f: nobody(f) & (f["split"] == "train") & (columns.client is not None),
         "exact duplicate of an earlier row": RULES["repeated"],
@@ -219,22 +217,13 @@ def guard_cell(cell: Any) -> str:
 
 
 def _plain(cell: Any) -> str:
-    try:
-        return as_text(cell).replace("\0", "")
-    except FedkitError:
-        return str(cell)
+    return show_cell(cell).replace("\0", "")
 
 
 def _refuse_original(path: Path, source: Path) -> None:
-    try:
-        originals = [source, *source.iterdir()] if source.is_dir() else [source]
-        same = any(
-            path.exists() and original.exists() and os.path.samefile(path, original)
-            for original in originals
-        )
-    except OSError:
-        same = False
-    if same:
+    originals = [source, *(source.iterdir() if source.is_dir() else ())]
+    exists = os.path.exists
+    if exists(path) and any(exists(one) and os.path.samefile(path, one) for one in originals):
         raise FedkitError(
             f"the cleaned copy would be written over the original '{path}';"
             " name another folder with --out"

@@ -25,15 +25,8 @@ MOST_EXAMPLES = 5
 WIDTH = 80  # characters of an example
 WORDS: dict[str, Any] = read_packaged_table("fedkit.quality", "findings.toml")
 _END = " .,;:!?。、．，！？…"
-_VERBS = {
-    "are": "is",
-    "differ": "differs",
-    "have": "has",
-    "hold": "holds",
-    "look": "looks",
-    "repeat": "repeats",
-    "stand": "stands",
-}
+_VERBS = {verb: f"{verb}s" for verb in ("differ", "hold", "look", "repeat", "stand")}
+_VERBS |= {"are": "is", "have": "has"}
 _SINGLE = re.compile(
     r"^(1 (?:[a-z-]+ ?){1,4}(?:\([^)]*\) ?)?(?:of \d[\d,]* |in \d[\d,]* rows )?)"
     rf"({'|'.join(_VERBS)})\b"
@@ -88,7 +81,7 @@ class Finding:
 def make_finding(
     table: RawTable,
     key: str,
-    bad: np.ndarray,
+    bad: np.ndarray | None = None,
     of: int | None = None,
     level: str | None = None,
     count: int | None = None,
@@ -100,12 +93,14 @@ def make_finding(
     """Return the finding about the rows `bad` in a list, which is empty if there are none.
 
     key: of its words in findings.toml. bad: bool, shape (rows,), or positions of rows; the first
-    MOST_ROWS are kept. of: rows looked at; None: all. level: None: by the share of rows, see
-    `level_of`. count: rows concerned, where `bad` does not list them all. examples: None takes the
-    texts of these rows. numbers: gets `by_split` (rows per split, where there are several) and
-    `index` (positions in `table.frame` of the rows kept) added. figures: for the words.
+    MOST_ROWS are kept; None: it is not about single rows. of: rows looked at; None: all. level:
+    None: by the share of rows, see `level_of`. count: rows concerned, where `bad` does not list
+    them all. examples: None takes the texts of these rows. numbers: gets `by_split` (rows per
+    split, where there are several) and `index` (positions in `table.frame` of the rows kept) added.
+    figures: for the words, which may use the numbers too.
     """
-    at = np.flatnonzero(bad) if bad.dtype == bool else np.asarray(bad, dtype=np.int64)
+    bad = np.zeros(0, np.int64) if bad is None else bad
+    at = np.flatnonzero(bad) if bad.dtype == bool else bad.astype(np.int64)
     if not len(at) and count is None:
         return []
     kept, number = at[:MOST_ROWS], len(at) if count is None else count
@@ -121,7 +116,7 @@ def make_finding(
         level or level_of(key, number, total),
         number,
         total,
-        *sentences(key, number, total, **figures),
+        *sentences(key, number, total, **{**(numbers or {}), **figures}),
         rows=tuple(table.frame["line"].iloc[kept].tolist()),
         examples=tuple(shown[:MOST_EXAMPLES]),
         numbers=extra,
@@ -218,6 +213,10 @@ class TableView:
         return np.flatnonzero((self.texts >= 0) & ~self.repeated)  # codes are in this order
 
     @cached_property
+    def train_texts(self) -> np.ndarray:
+        return np.unique(self.texts[self.train])
+
+    @cached_property
     def keys(self) -> np.ndarray:
         return np.array([comparison_key(text) for text in self.frame["text"]], dtype=object)
 
@@ -282,7 +281,7 @@ def factorize_cells(cells: Any) -> tuple[np.ndarray, np.ndarray]:
     return found.astype(np.int64), np.asarray(names, dtype=object)
 
 
-def draw_sample(rows: np.ndarray, size: int, seed: int) -> np.ndarray:
+def draw_sample(rows: np.ndarray, size: int, seed: int | np.random.Generator) -> np.ndarray:
     """Return at most `size` of the rows, in order."""
     if len(rows) <= size:
         return rows

@@ -12,20 +12,16 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from fedkit.core.files import read_packaged_table, read_packaged_text
+from fedkit.core.files import read_packaged_table, read_packaged_words
 
 LONGEST = 100_000  # characters of a text that are looked at
 BEFORE = 24  # characters before a match in which words are looked for
-_FOLD = {
-    **{i: i - 0xFEE0 for i in range(0xFF01, 0xFF5F) if chr(i) != "～"},
-    0x3000: " ",
-    0xA0: " ",
-    0x2003: " ",
-    0x2002: " ",
-    **dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2014, 0x2015, 0x2212), "-"),
-}
+_FOLD: dict[int, int | str] = {i: i - 0xFEE0 for i in range(0xFF01, 0xFF5F) if chr(i) != "～"}
+_FOLD |= dict.fromkeys((0xA0, 0x2002, 0x2003, 0x3000), " ")
+_FOLD |= dict.fromkeys((*range(0x2010, 0x2016), 0x2212), "-")
 
 
 @dataclass(frozen=True)
@@ -37,14 +33,15 @@ class Span:
     end: int
 
 
-def find_personal_data(text: str) -> list[Span]:
+@lru_cache(maxsize=256)  # a text is searched, counted and masked in turn
+def find_personal_data(text: str) -> tuple[Span, ...]:
     """Return all likely personal data in `text`, in order and without overlaps.
 
     A text without any sign of personal data costs one search.
     """
     folded = text[:LONGEST].translate(_FOLD)
     if not _SIGN.search(folded):
-        return []
+        return ()
     found: list[Span] = []
     taken = bytearray(len(folded))  # 1 for each character of a find
     for kind in _KINDS:
@@ -53,7 +50,7 @@ def find_personal_data(text: str) -> list[Span]:
                 if not any(taken[start:end]):
                     taken[start:end] = b"\1" * (end - start)
                     found.append(Span(kind.name, start, end))
-    return sorted(found, key=lambda span: span.start)
+    return tuple(sorted(found, key=lambda span: span.start))
 
 
 def mask_personal_data(text: str, language: str | None = None) -> str:
@@ -105,35 +102,16 @@ def is_iban(code: str) -> bool:
 
 def is_card_number(digits: str) -> bool:
     """Return whether digits are a card number, by issuer's prefix and length and check digit."""
-    known = any(re.match(prefix, digits) and len(digits) in sizes for prefix, sizes in _CARDS)
-    return len(set(digits)) > 1 and known and passes_luhn(digits)
+    known = _CONTEXT["card"].match(digits) is not None
+    return known and len(set(digits)) > 1 and passes_luhn(digits)
 
-
-_CARDS = (
-    (r"4", (16, 19)),
-    (r"5[1-5]|2(2[3-9]|[3-6]|7[01]|22[1-9]|720)", (16,)),
-    (r"3[47]", (15,)),
-    (r"35(2[89]|[3-8])", (16,)),
-    (r"3(0[0-5]|[689])", (14,)),
-    (r"6(011|5|4[4-9])", (16,)),
-    (r"62", (16, 17, 18, 19)),
-)
 
 # --- the lists of words and the patterns
 
-
-def _read_word_lists() -> dict[str, frozenset[str]]:
-    """Return the lists of `names_ja.txt`: {name in brackets: the words below it}."""
-    lists: dict[str, list[str]] = {}
-    for line in read_packaged_text("fedkit.quality", "names_ja.txt").splitlines():
-        if line.startswith("["):
-            words = lists.setdefault(line.strip("[]"), [])
-        elif line and not line.startswith("#"):
-            words += line.split()
-    return {name: frozenset(words) for name, words in lists.items()}
-
-
-_LISTS = _read_word_lists()
+_LISTS = {
+    name: frozenset(words.split())
+    for name, words in read_packaged_words("fedkit.quality", "names_ja.toml").items()
+}
 _SURNAMES, _GIVEN_ENDS = _LISTS["surnames"], _LISTS["given_end"]
 _SPEC: dict[str, Any] = read_packaged_table("fedkit.quality", "personal.toml")
 _PARTS = _SPEC["parts"] | {"GIVEN_END": "".join(sorted(_GIVEN_ENDS))}
@@ -152,45 +130,20 @@ _SIGN = _pattern(_SPEC["sign"])
 _CONTEXT = {name: _pattern(form) for name, form in _SPEC["context"].items()}
 _PLACES = frozenset("県市区町村郡駅店社部課係局内外側城港寺大")
 
-# --- whether a match counts: from the match and the text before it
+# --- whether a match counts: `fits` in personal.toml
 
 
 def _digits(m: re.Match[str]) -> str:
     return re.sub(r"\D", "", m[0])
 
 
-def _is_my_number(m: re.Match[str], before: str) -> bool:
-    is_other = _CONTEXT["reference"].search(before) or _CONTEXT["timestamp"].fullmatch(m[0])
-    named = _CONTEXT["my_number"].search(before)
-    return is_my_number(_digits(m)) and bool(named or not is_other)
-
-
-def _is_no_reference(m: re.Match[str], before: str) -> bool:
-    """Return whether no word makes the number one of a ticket, a part and so on."""
-    return not _CONTEXT["reference"].search(before) or bool(_CONTEXT["call"].search(before))
-
-
-def _is_national(m: re.Match[str], before: str) -> bool:
-    return len(_digits(m)) in (10, 11) and _is_no_reference(m, before)
-
-
-def _is_hyphenated(m: re.Match[str], before: str) -> bool:
-    digits = _digits(m)
-    mobile = re.match("0[5-9]0", digits) is not None
-    return len(digits) in (10, 11) and (mobile or _is_no_reference(m, before))
-
-
-def _is_international(m: re.Match[str], before: str) -> bool:
-    return 8 <= len(_digits(m)) <= 15 and not _CONTEXT["no_country"].search(before)
-
-
-def _is_ipv4(m: re.Match[str], before: str) -> bool:
+def _is_ipv4(m: re.Match[str]) -> bool:
     parts = [int(part) for part in m[0].split(".")]
     masks = parts[0] in (0, 127, 255) or max(parts) < 10
-    return max(parts) < 256 and not masks and not _CONTEXT["version"].search(before)
+    return max(parts) < 256 and not masks
 
 
-def _is_ipv6(m: re.Match[str], before: str) -> bool:
+def _is_ipv6(m: re.Match[str]) -> bool:
     if m[0].count(":") < 7 and ("::" not in m[0] or not re.search("[A-Fa-f]", m[0])):
         return False
     try:
@@ -214,7 +167,7 @@ def _surname_start(m: re.Match[str]) -> int | None:
     return 0 if run in _SURNAMES or (polite and may_be_name) else None
 
 
-def _is_full_name(m: re.Match[str], before: str) -> bool:
+def _is_full_name(m: re.Match[str]) -> bool:
     """Return whether kanji are a listed surname and a given name, and no place, office or shop.
 
     A given name is two or three kanji that end as given names do.
@@ -227,48 +180,21 @@ def _is_full_name(m: re.Match[str], before: str) -> bool:
     return False
 
 
-def _is_katakana_name(m: re.Match[str], before: str) -> bool:
-    return not any(m[1].endswith(word) for word in _LISTS["not_katakana"])
-
-
-def _is_labelled_name(m: re.Match[str], before: str) -> bool:
-    name = m[1].replace(" ", "")
-    return not _CONTEXT["not_named"].match(name) and name[-1] not in "部課係室社店局"
-
-
-def _is_own_name(m: re.Match[str], before: str) -> bool:
-    return m[1] in _SURNAMES and (len(m[1]) > 1 or "申します" in m[0])
-
-
-def _is_titled_name(m: re.Match[str], before: str) -> bool:
-    return m[1].split()[-1] not in _LISTS["not_english"]
-
-
-def _is_english_name(m: re.Match[str], before: str) -> bool:
-    name = next(value for value in m.groups() if value)
-    return not _LISTS["not_english"] & set(name.split())
-
-
-_FITS: dict[str, Callable[[re.Match[str], str], bool]] = {
-    "secret_url": lambda m, before: _CONTEXT["secret_in_url"].search(m[0]) is not None,
-    "iban": lambda m, before: is_iban(m[0].replace(" ", "")),
-    "card": lambda m, before: is_card_number(_digits(m)),
-    "my_number": _is_my_number,
-    "international": _is_international,
-    "hyphenated": _is_hyphenated,
-    "national": _is_national,
-    "no_reference": _is_no_reference,
-    "call": lambda m, before: _CONTEXT["call"].search(before) is not None,
-    "english_call": lambda m, before: _CONTEXT["english_call"].search(before) is not None,
+_FITS: dict[str, Callable[[re.Match[str]], bool]] = {
+    "iban": lambda m: is_iban(m[0].replace(" ", "")),
+    "card": lambda m: is_card_number(_digits(m)),
+    "my_number": lambda m: is_my_number(_digits(m)),
     "ipv4": _is_ipv4,
     "ipv6": _is_ipv6,
-    "before_honorific": lambda m, before: _surname_start(m) is not None,
-    "katakana_name": _is_katakana_name,
-    "labelled_name": _is_labelled_name,
+    "before_honorific": lambda m: _surname_start(m) is not None,
+    "katakana_name": lambda m: not m[1].endswith(tuple(_LISTS["not_katakana"])),
+    "labelled_name": lambda m: not _CONTEXT["not_named"].search(m[1].replace(" ", "")),
     "full_name": _is_full_name,
-    "own_name": _is_own_name,
-    "titled_name": _is_titled_name,
-    "english_name": _is_english_name,
+    "own_name": lambda m: m[1] in _SURNAMES and (len(m[1]) > 1 or "申します" in m[0]),
+    "titled_name": lambda m: m[1].split()[-1] not in _LISTS["not_english"],
+    "english_name": lambda m: _LISTS["not_english"].isdisjoint(
+        next(value for value in m.groups() if value).split()
+    ),
 }
 
 
@@ -277,18 +203,32 @@ class _Kind:
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self.name, self.sign = spec["name"], _pattern(spec["sign"])
-        self.forms = [(_pattern(form["form"]), form.get("fits")) for form in spec["forms"]]
+        self.forms = [(_pattern(form["form"]), form) for form in spec["forms"]]
 
     def search(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield the start and end of each find in folded text."""
-        for form, fits in self.forms:
-            for m in form.finditer(text):
-                before = text[max(0, m.start() - BEFORE) : m.start()]
-                if fits is None or _FITS[fits](m, before):
+        for pattern, form in self.forms:
+            for m in pattern.finditer(text):
+                if _counts(form, m, text[max(0, m.start() - BEFORE) : m.start()]):
                     groups = enumerate(m.groups(), start=1)
                     start, end = m.span(next((i for i, v in groups if v and v.strip()), 0))
-                    skip = _surname_start(m) if fits == "before_honorific" else 0
+                    skip = _surname_start(m) if form.get("fits") == "before_honorific" else 0
                     yield start + (skip or 0), end
+
+
+def _counts(form: dict[str, Any], m: re.Match[str], before: str) -> bool:
+    """Return whether a match, which stands after `before`, is what its form looks for."""
+    return (
+        ("fits" not in form or _FITS[form["fits"]](m))
+        and ("digits" not in form or len(_digits(m)) in form["digits"])
+        and ("holds" not in form or _finds(form, "holds", m[0]))
+        and ("needs" not in form or _finds(form, "needs", before))
+        and (not _finds(form, "unless", before) or _finds(form, "but", before))
+    )
+
+
+def _finds(form: dict[str, Any], key: str, text: str) -> bool:
+    return key in form and _CONTEXT[form[key]].search(text) is not None
 
 
 _KINDS = [_Kind(spec) for spec in _SPEC["kinds"]]

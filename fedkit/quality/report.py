@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from fedkit.data.columns import Columns
 from fedkit.data.load import RawTable
@@ -17,9 +18,9 @@ from fedkit.quality.checks import cells, clients, duplicates, labels, spellings,
 from fedkit.quality.finding import LEVELS, CheckOptions, Finding, view_of
 
 CHECKS: dict[str, Callable[[RawTable, CheckOptions], Iterable[Finding]]] = {
-    "missing-text": cells.check_missing_text,
-    "missing-label": cells.check_missing_label,
-    "missing-client": cells.check_missing_client,
+    "missing-text": partial(cells.check_missing, "text"),
+    "missing-label": partial(cells.check_missing, "label"),
+    "missing-client": partial(cells.check_missing, "client"),
     "blank-text": cells.check_blank_text,
     "placeholder-labels": cells.check_placeholder_labels,
     "constant-text": cells.check_constant_text,
@@ -36,8 +37,8 @@ CHECKS: dict[str, Callable[[RawTable, CheckOptions], Iterable[Finding]]] = {
     "unseen-labels": labels.check_unseen_labels,
     "imbalance": labels.check_imbalance,
     "label-in-text": labels.check_label_in_text,
-    "label-spellings": spellings.check_label_spellings,
-    "client-spellings": spellings.check_client_spellings,
+    "label-spellings": partial(spellings.check_spellings, "label"),
+    "client-spellings": partial(spellings.check_spellings, "client"),
     "text-length": texts.check_text_length,
     "long-texts": texts.check_long_texts,
     "personal-data": cells.check_personal,

@@ -319,7 +319,19 @@ def test_names_that_differ_for_a_reader_stay_apart(tmp_path, names):
 
 
 @pytest.mark.parametrize(
-    "cell", ["#REF!", "#DIV/0!", "#N/A", "#NAME?", "#BEZUG!", "#NV", "#¡VALOR!", "Err:502"]
+    "cell",
+    [
+        "#REF!",
+        "#DIV/0!",
+        "#N/A",
+        "#NAME?",
+        "#BEZUG!",
+        "#NV",
+        "#¡VALOR!",
+        "Err:502",
+        "#REF",
+        "#N/A!",
+    ],
 )
 def test_error_values_are_missing_cells(tmp_path, cell):
     rows = [

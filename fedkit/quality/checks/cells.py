@@ -5,59 +5,34 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
+from fedkit.core.files import read_packaged_table
 from fedkit.core.formatting import quote, quoted_list
 from fedkit.data.cleaning import SIGNS
 from fedkit.data.load import RawTable
 from fedkit.quality.finding import (
     MOST_EXAMPLES,
-    MOST_ROWS,
     WIDTH,
     CheckOptions,
     Finding,
     make_finding,
-    sentences,
     view_of,
 )
 from fedkit.quality.personal import find_personal_data, mask_personal_data
 
+_FORMS: dict[str, Any] = read_packaged_table("fedkit.quality", "cells.toml")
+_DAMAGE = {name: re.compile(form) for name, form in _FORMS["damage"].items()}
+MARKUP, _ACTIVE, FORMULA, _CALLS, CONTROL, HIDDEN = (
+    re.compile(_FORMS[name])
+    for name in ("markup", "active", "formula", "calls", "control", "hidden")
+)
 _PLACEHOLDERS = frozenset(SIGNS["placeholders"].split("|"))
 _AROUND = " .,:;!?()[]<>{}*\"'"
 _SIGN = re.compile(r"[^\W_]")
 _LETTER = re.compile(r"[^\W\d_]")
-_TAIL = (
-    "[\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013\u2014"
-    "\u2018-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122]"
-)
-_DAMAGE = {
-    "a replacement sign (U+FFFD)": re.compile("\ufffd"),
-    "UTF-8 read as Western": re.compile(f"[\u00c2\u00c3]{_TAIL}|[\u00e0-\u00ef]{_TAIL}{{2}}"),
-    "UTF-8 read as cp932": re.compile("[縺繧繝譁]"),
-    "cp932 read as Western": re.compile("(?:[ƒ‚][^\\s]){2}"),
-    "question marks for letters": re.compile(r"(?:^|[\s,、。:])[?？]{3,}"),
-    "escapes such as \\u3042": re.compile(r"(?:\\u[0-9a-fA-F]{4}){2}"),
-}
-MARKUP = re.compile(
-    r"</?(?:p|br|div|span|a|b|i|u|table|tr|td|th|script|style|font|img|ul|ol|li|h[1-6]|strong|em"
-    r"|html|body|head|iframe|svg|form|input)(?:\s[^<>]{0,500})?/?>"
-    r"|&(?:nbsp|amp|lt|gt|quot|apos|#\d{2,6}|#x[0-9a-f]{2,5});",
-    re.IGNORECASE,
-)
-_ACTIVE = re.compile(
-    r"<\s*(?:script|iframe|object|embed|svg|img)\b|javascript:|\son\w+\s*=", re.IGNORECASE
-)
-FORMULA = re.compile(r"[\s'\"]*(?:[=@](?=\S)|[+-](?=[A-Za-z(@=]))|[\t\r]")
-_CALLS = re.compile(
-    r"\b(?:cmd|powershell|mshta|DDE|HYPERLINK|WEBSERVICE|IMPORT\w+|EXEC|CALL|RTD)\b|\|",
-    re.IGNORECASE,
-)
-CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
-HIDDEN = re.compile(
-    "[\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
-    "\ufff9-\ufffb\U000e0000-\U000e007f]"
-)
 _RAW = ("text_raw", "label_raw", "client_raw")
 
 
@@ -71,29 +46,17 @@ def is_blank_key(key: str) -> bool:
     return is_placeholder(key) or not _SIGN.search(key)
 
 
-def check_missing_text(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
-    """Find rows without a text."""
-    empty = (view_of(table).texts < 0) & ~_spaces(table)
-    return _missing(table, "text", empty, examples=[])
-
-
-def check_missing_label(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
-    """Find rows without a label."""
-    return _missing(table, "label", view_of(table).labels < 0)
-
-
-def check_missing_client(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
-    """Find training rows without a client, in a table that has a client column."""
-    if table.columns.client is None:
+def check_missing(role: str, table: RawTable, options: CheckOptions) -> Iterable[Finding]:
+    """Find rows without a text, a label, or a client in train if there is a client column."""
+    view, column = view_of(table), getattr(table.columns, role)
+    if column is None:
         return []
-    return _missing(table, "client", (view_of(table).clients < 0) & view_of(table).train)
-
-
-def _missing(
-    table: RawTable, role: str, bad: np.ndarray, examples: list[str] | None = None
-) -> Iterable[Finding]:
-    column = quote(getattr(table.columns, role))
-    return make_finding(table, f"missing-{role}", bad, examples=examples, column=column)
+    bad = getattr(view, f"{role}s") < 0
+    if role == "text":
+        bad &= ~_spaces(table)
+    elif role == "client":
+        bad &= view.train
+    return make_finding(table, f"missing-{role}", bad, column=quote(column))
 
 
 def _spaces(table: RawTable) -> np.ndarray:
@@ -145,11 +108,7 @@ def _refrain(table: RawTable) -> Iterable[Finding]:
         labels = len(np.unique(all_labels[bad & (all_labels >= 0)]))
         if sizes[code] >= max(10, 0.01 * len(table.frame)) and labels >= 3:
             yield from make_finding(
-                table,
-                "constant-text.refrain",
-                bad,
-                numbers={"which": "refrain", "labels": labels},
-                labels=labels,
+                table, "constant-text.refrain", bad, numbers={"which": "refrain", "labels": labels}
             )
 
 
@@ -170,8 +129,7 @@ def check_html_or_markup(table: RawTable, options: CheckOptions) -> Iterable[Fin
     bad = view_of(table).holding(MARKUP, ("text", "label"))
     active = int((view_of(table).holding(_ACTIVE, ("text", "label")) & bad).sum())
     level = "care" if active else None
-    numbers = {"active": active}
-    return make_finding(table, "html-or-markup", bad, level=level, numbers=numbers, active=active)
+    return make_finding(table, "html-or-markup", bad, level=level, numbers={"active": active})
 
 
 def check_formulas(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
@@ -189,7 +147,6 @@ def check_formulas(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
         level="care" if calls else "note",
         examples=[cell[:WIDTH] for cell in cells[:5]],
         numbers={"calls": calls},
-        calls=calls,
     )
 
 
@@ -209,38 +166,33 @@ def check_control_characters(table: RawTable, options: CheckOptions) -> Iterable
 
 def check_personal(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
     """Find rows with likely personal data, and count them by kind; the examples are masked."""
-    known: dict[str, frozenset[str]] = {}
-    kinds: Counter[str] = Counter()
-    rows: list[int] = []
-    examples: list[str] = []
-    for row, text in enumerate(table.frame["text"]):
-        if text not in known:
-            known[text] = frozenset(span.kind for span in find_personal_data(text))
-        if here := known[text]:
-            rows.append(row)
-            if len(examples) < MOST_EXAMPLES and here - kinds.keys():
-                examples.append(_around_mask(mask_personal_data(text)))
-            kinds.update(sorted(here))
-    if not rows:
-        return []
-    of, kept = len(table.frame), rows[:MOST_ROWS]
-    listed = ", ".join(f"{kind} in {number:,}" for kind, number in kinds.most_common())
-    found = Finding(
+    texts = table.frame["text"].tolist()
+    known = {
+        text: frozenset(span.kind for span in find_personal_data(text))
+        for text in dict.fromkeys(texts)
+    }
+    bad = np.array([bool(known[text]) for text in texts], dtype=bool)
+    kinds = Counter(kind for text in texts for kind in sorted(known[text]))
+    shown: list[str] = []
+    new = set(kinds)
+    for text in known:  # the first with each kind
+        if new & known[text]:
+            new -= known[text]
+            shown.append(text)
+    few = set(kinds) == {"name"} and bad.sum() < 0.01 * len(texts)
+    return make_finding(
+        table,
         "personal-data",
-        "note" if set(kinds) == {"name"} and len(rows) < 0.01 * of else "care",
-        len(rows),
-        of,
-        *sentences("personal-data", len(rows), of, kinds=listed),
-        rows=tuple(table.frame["line"].iloc[kept].tolist()),
-        examples=tuple(examples),
-        numbers={**kinds, "index": kept},
+        bad,
+        level="note" if few else "care",
+        examples=map(_around_mask, shown[:MOST_EXAMPLES]),
+        numbers=kinds,
+        kinds=", ".join(f"{kind} in {number:,}" for kind, number in kinds.most_common()),
     )
-    return [found]
 
 
 def _around_mask(text: str) -> str:
-    """Return at most WIDTH characters of `text` on one line that show its first mask."""
-    flat = " ".join(text.split())
+    """Return `text` masked and on one line, from WIDTH / 2 characters before its first mask."""
+    flat = " ".join(mask_personal_data(text).split())
     at = max(0, flat.find("[") - WIDTH // 2) if len(flat) > WIDTH else 0
-    part = ("…" if at else "") + flat[at:]
-    return part if len(part) <= WIDTH else part[: WIDTH - 1] + "…"
+    return ("…" if at else "") + flat[at:]

@@ -26,7 +26,6 @@ STRONG = 0.6  # far apart
 SOME = 0.35  # noticeably apart
 DRAWS = 20  # random draws of labels that show which distance chance alone makes
 WANTED = 0.05  # difference in accuracy that a test set should show
-_NO_ROWS = np.zeros(0, np.int64)
 
 
 def count_labels_by_client(table: RawTable) -> np.ndarray:
@@ -84,7 +83,6 @@ def check_label_skew(table: RawTable, options: CheckOptions) -> Iterable[Finding
     return make_finding(
         table,
         "label-skew",
-        _NO_ROWS,
         level="care" if mean >= STRONG or lonely else "note",
         examples=[f"{names[i]}: {far[i]:.2f}" for i in order[:5]],
         count=int((far >= SOME).sum()),
@@ -127,13 +125,18 @@ def check_tiny_clients(table: RawTable, options: CheckOptions) -> Iterable[Findi
             all=len(names),
             names=quoted_list(listed, 5),
             to_train=MIN_CLIENT_EXAMPLES,
-            **numbers,
         )
     if len(names) > 1:
         return []
-    one, shown, name = "tiny-clients.one", [str(names[0])], quote(names[0], 40)
     return make_finding(
-        table, one, _NO_ROWS, 1, "care", count=1, examples=shown, numbers=numbers, name=name
+        table,
+        "tiny-clients.one",
+        of=1,
+        level="care",
+        count=1,
+        examples=[str(names[0])],
+        numbers=numbers,
+        name=quote(names[0], 40),
     )
 
 
@@ -156,14 +159,12 @@ def check_few_examples(table: RawTable, options: CheckOptions) -> Iterable[Findi
             count=once,
             numbers={"usable": once, "minimum": MIN_TRAIN},
             texts=count_noun(once, "different training text"),
-            minimum=MIN_TRAIN,
         )
     needed, smallest = examples_needed(WANTED), smallest_points(table)
     if (more := needed - f.num_test) > 0:
         yield from make_finding(
             table,
             "few-examples.test",
-            _NO_ROWS,
             level="care" if smallest else "stop",
             examples=(),
             count=f.num_test,
@@ -177,7 +178,5 @@ def check_few_examples(table: RawTable, options: CheckOptions) -> Iterable[Findi
                 "power": POWER,
                 "alpha": ALPHA,
             },
-            smallest=smallest,
-            more=more,
             in_all=5 * more if table.single else 0,
         )

@@ -46,14 +46,14 @@ def check_duplicates_across_clients(table: RawTable, options: CheckOptions) -> I
 def check_leakage(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
     """Find held-out texts that are in train too."""
     f = view_of(table)
-    bad = (f.texts >= 0) & ~f.train & np.isin(f.texts, np.unique(f.texts[f.train]))
+    bad = (f.texts >= 0) & ~f.train & np.isin(f.texts, f.train_texts)
     return make_finding(table, "leakage", bad, of=int((~f.train).sum()))
 
 
 def check_near_duplicates(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
     """Find training texts that are nearly the same as an earlier one."""
     f, pairs = view_of(table), near_duplicates(table, options)
-    here = _in_train(f, pairs.left) & _in_train(f, pairs.right)
+    here = np.isin(pairs.left, f.train_texts) & np.isin(pairs.right, f.train_texts)
     later = np.maximum(pairs.left, pairs.right)[here]
     bad = f.train & np.isin(f.texts, later) & ~f.repeated
     return _near_finding(table, "near-duplicates", bad, pairs, here, of=int(f.train.sum()))
@@ -80,10 +80,9 @@ def check_near_leakage(table: RawTable, options: CheckOptions) -> Iterable[Findi
     if table.single:
         return []
     pairs = near_duplicates(table, options)
-    train = np.unique(f.texts[f.train])
-    left, right = np.isin(pairs.left, train), np.isin(pairs.right, train)
+    left, right = np.isin(pairs.left, f.train_texts), np.isin(pairs.right, f.train_texts)
     leaky = np.concatenate([pairs.left[right], pairs.right[left]])
-    bad = ~f.train & np.isin(f.texts, leaky) & ~np.isin(f.texts, train)
+    bad = ~f.train & np.isin(f.texts, leaky) & ~np.isin(f.texts, f.train_texts)
     return _near_finding(table, "near-leakage", bad, pairs, right != left, of=int((~f.train).sum()))
 
 
@@ -112,10 +111,6 @@ def _find_near(f: TableView, seed: int) -> SimilarPairs:
     right = np.concatenate([rows[later], rows[heads[found.right]]])
     similarity = np.concatenate([np.ones(len(later)), found.similarity])
     return SimilarPairs(f.texts[left], f.texts[right], similarity, len(rows), found.sampled)
-
-
-def _in_train(f: TableView, texts: np.ndarray) -> np.ndarray:
-    return np.isin(texts, f.texts[f.train & (f.texts >= 0)])
 
 
 def _client_range(f: TableView) -> tuple[np.ndarray, np.ndarray]:

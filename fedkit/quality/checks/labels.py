@@ -42,7 +42,6 @@ LETTERS = "letter sequences"
 # (least probability of the other label, most probability of the given one) of a suspicious row;
 # a model of letters alone is overconfident, so its limits are stricter
 SURE = {"vectors": (0.75, 0.05), "letters": (0.9, 0.02)}
-_NO_ROWS = np.zeros(0, np.int64)
 
 
 def check_conflicting_labels(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
@@ -71,7 +70,7 @@ def check_conflicting_labels(table: RawTable, options: CheckOptions) -> Iterable
 def check_single_label(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
     """Find that there is one label only, or none."""
     f = view_of(table)
-    names = f.label_names[f.label_sizes > 0] if len(f.label_names) else []
+    names = f.label_names[f.label_sizes > 0]
     if len(names) > 1:
         return []
     name = quote(names[0], 40) if len(names) else ""
@@ -114,7 +113,6 @@ def check_too_many_labels(table: RawTable, options: CheckOptions) -> Iterable[Fi
     return make_finding(
         table,
         "too-many-labels",
-        _NO_ROWS,
         level="stop" if free else "care",
         examples=[str(name) for name in f.label_names[:5]],
         count=labels,
@@ -148,7 +146,6 @@ def check_imbalance(table: RawTable, options: CheckOptions) -> Iterable[Finding]
     return make_finding(
         table,
         "imbalance",
-        _NO_ROWS,
         level="care" if part >= 0.75 else "note",
         examples=(),
         count=int(sizes.max()),
@@ -209,10 +206,8 @@ def _holding(
     table: RawTable, rows: np.ndarray, pattern: re.Pattern[str], rng: np.random.Generator
 ) -> np.ndarray:
     """Return those of at most LOOKED `rows` whose text holds the pattern."""
-    if len(rows) > LOOKED:
-        rows = np.sort(rng.choice(rows, LOOKED, replace=False))
-    keys = view_of(table).keys
-    return np.array([i for i in rows if pattern.search(keys[i])], dtype=np.int64)
+    keys, looked = view_of(table).keys, draw_sample(rows, LOOKED, rng)
+    return np.array([i for i in looked if pattern.search(keys[i])], dtype=np.int64)
 
 
 # --- labels that are likely wrong
@@ -294,8 +289,8 @@ def _vectors(texts: list[str], options: CheckOptions) -> np.ndarray:
         options.tell(f"reading {count_noun(len(texts), 'text')} with {quote(options.model)}")
     model = load_model(RunConfig(model=options.model, tune="head"), ("a", "b"))
     unlabelled = Examples(tuple(texts), np.zeros(len(texts), np.int64))
-    read = model.tokenize(unlabelled, options.max_tokens)
-    return np.asarray(model.features(read), dtype=np.float32)
+    tokens = model.tokenize(unlabelled, options.max_tokens)
+    return np.asarray(model.features(tokens), dtype=np.float32)
 
 
 def _ngrams(texts: list[str], seed: int) -> np.ndarray:

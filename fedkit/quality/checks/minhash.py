@@ -75,16 +75,14 @@ def find_similar_pairs(
     alike = similarity >= ALIKE
     ends = np.sort(np.stack([looked[left[alike]], looked[right[alike]]]), axis=0)
     order = np.lexsort(ends[::-1])
-    return SimilarPairs(
-        ends[0][order], ends[1][order], similarity[alike][order], len(looked), sampled
-    )
+    left, right = ends[:, order]
+    return SimilarPairs(left, right, similarity[alike][order], len(looked), sampled)
 
 
 def hash_grams(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return hashes of the character GRAM-grams of `texts` in order, uint32, and counts, int64."""
-    signs = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32).astype(
-        np.uint64
-    )
+    code_points = "".join(texts).encode("utf-32-le", "surrogatepass")
+    signs = np.frombuffer(code_points, np.uint32).astype(np.uint64)
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     mixed = signs.copy()
     for step in range(1, GRAM):
@@ -160,14 +158,12 @@ def _band(keys: np.ndarray, signatures: np.ndarray) -> np.ndarray:
     right = np.concatenate([order[at], order[at]])
     number = np.int64(len(order))
     pairs = np.unique(np.minimum(left, right) * number + np.maximum(left, right))
-    parts = [pairs[i : i + 100_000] for i in range(0, len(pairs), 100_000)]
-    return np.concatenate(
-        [pairs[:0], *(p[_agree(signatures, p // number, p % number) >= ROUGH] for p in parts)]
-    )
-
-
-def _agree(signatures: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    return (signatures[left] == signatures[right]).mean(axis=1)
+    kept = [pairs[:0]]
+    for start in range(0, len(pairs), 100_000):  # for memory
+        part = pairs[start : start + 100_000]
+        agree = signatures[part // number] == signatures[part % number]
+        kept.append(part[agree.mean(axis=1) >= ROUGH])
+    return np.concatenate(kept)
 
 
 def jaccard_similarities(
@@ -184,12 +180,8 @@ def _jaccard(texts: Sequence[str], left: np.ndarray, right: np.ndarray) -> np.nd
     used, at = np.unique(np.concatenate([left, right]), return_inverse=True)
     hashes, sizes = hash_grams([texts[i] for i in used])
     starts = np.cumsum(sizes) - sizes
-    rows = np.concatenate(
-        [
-            _tagged(hashes, starts, sizes, at[: len(left)], 0),
-            _tagged(hashes, starts, sizes, at[len(left) :], 1),
-        ]
-    )
+    sides = enumerate(np.split(at, 2))  # the left ends of the pairs, and the right ones
+    rows = np.concatenate([_tagged(hashes, starts, sizes, ends, side) for side, ends in sides])
     rows.sort()
     rows = rows[np.append(True, rows[1:] != rows[:-1])]  # a set has each gram once
     common = (rows[1:] ^ rows[:-1]) == 1  # the same pair and gram, from either side

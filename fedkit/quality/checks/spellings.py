@@ -41,17 +41,8 @@ def fold_meaning(name: str) -> str:
     return fold_spelling(_LEADING_ZEROS.sub("", _THOUSANDS.sub("", bare)))
 
 
-def check_label_spellings(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
-    """Find labels that are spelled in several ways."""
-    return _spellings(table, "label")
-
-
-def check_client_spellings(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
-    """Find clients whose name is spelled in several ways."""
-    return _spellings(table, "client")
-
-
-def _spellings(table: RawTable, role: str) -> Iterable[Finding]:
+def check_spellings(role: str, table: RawTable, options: CheckOptions) -> Iterable[Finding]:
+    """Find labels or clients (`role`) whose name is spelled in several ways."""
     names, sizes = count_names(table.frame[role], view_of(table).train)
     merged, rows = find_merged(table.frame, role)
     same, asked = find_variants(names, sizes)
@@ -140,16 +131,10 @@ def _holes(name: str) -> set[str]:
 
 def _slip(one: str, other: str) -> bool:
     """Return whether one edit or one swap of neighbours leads from one to the other."""
-    if abs(len(one) - len(other)) > 1 or sorted(filter(str.isdigit, one)) != sorted(
-        filter(str.isdigit, other)
-    ):
+    if sorted(filter(str.isdigit, one)) != sorted(filter(str.isdigit, other)):
         return False
     short, long = sorted((one, other), key=len)
     start = next((i for i, (a, b) in enumerate(zip(short, long)) if a != b), len(short))
-    if len(short) < len(long):
-        return short[start:] == long[start + 1 :]
-    swapped = (
-        short[start : start + 2][::-1] == long[start : start + 2]
-        and short[start + 2 :] == long[start + 2 :]
-    )
-    return swapped or short[start + 1 :] == long[start + 1 :]
+    short, long = short[start:], long[start:]
+    swapped = short[:2][::-1] == long[:2] and short[2:] == long[2:]
+    return swapped or long[1:] in (short, short[1:])

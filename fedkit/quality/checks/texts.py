@@ -150,7 +150,6 @@ def check_text_length(table: RawTable, options: CheckOptions) -> Iterable[Findin
         },
         over=format_share(over.sum(), len(sample)),
         lost=format_share(lost, 1),
-        max_tokens=most,
         reader=reader.name,
         need=need if need > most else 0,
     )
