@@ -99,9 +99,10 @@ def table_of_rows(
         if found.line:
             body, repeated = _drop_repeated_headers(body, names, name)
             notes += repeated
-        refuse = _refuse_beyond if is_sheet else _refuse_ragged
+        refuse, width = _refuse_beyond if is_sheet else _refuse_ragged, len(names)
         for line, row in body:
-            refuse(row, names, name, line)
+            if len(row) != width:
+                refuse(row, names, name, line)
     cells = [_pad(row[: len(names)], len(names)) for _, row in body]
     return TableRead(cell_table(cells, names, name, [line for line, _ in body]), notes, found.line)
 
@@ -130,7 +131,8 @@ def _drop_repeated_headers(
     signs = {*names, *_KNOWN, *(known.capitalize() for known in _KNOWN)}
     wanted = [heading.casefold() for heading in names]
     again = []
-    for line, row in body:
+    is_plain = signs.isdisjoint(chain.from_iterable(row for _, row in body))
+    for line, row in () if is_plain else body:
         if not signs.isdisjoint(row):
             found = [clean_name(cell).casefold() for cell in row]
             if found == wanted:

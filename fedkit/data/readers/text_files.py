@@ -38,7 +38,7 @@ _CONTROLS = bytes({*range(0x20)} - {*b"\t\n\x0b\x0c\r\x1a"}).decode()  # no text
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 _JOINED = re.compile("(?<=[\r\n])\ufeff")
 _FILLED = re.compile("[^\ufeff\x1a \t\r\n]")
-_ISO_2022_JP = re.compile(rb"\x1b\$[@B]")
+_ISO_2022_JP = (b"\x1b$@", b"\x1b$B")  # how its Japanese begins
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks
 _MAGIC = {
     b"PK\x03\x04": "a zip or .xlsx file",
@@ -73,7 +73,9 @@ def read_delimited(data: bytes, name: str, reading: Reading) -> TableRead:
 def _drop_blanks(text: str, delimiter: str, name: str) -> tuple[str, list[str]]:
     """Return the text without the blanks between a delimiter and a quote, and a note if any."""
     end, blanks = re.escape(delimiter), " +" if delimiter == "\t" else "[ \t]+"
-    if '"' not in text or not re.search(f'{end}{blanks}"|"{blanks}{end}', text):
+    if not any(pair in text for pair in (' "', '" ', '\t"', '"\t')) or not re.search(
+        f'{end}{blanks}"|"{blanks}{end}', text
+    ):
         return text, []
     cell = f'(^|{end})(?:{blanks})?("(?:[^"]|"")*+")(?:{blanks})?(?=[\r\n]|{end}|\\Z)'
     closer = re.sub(cell, r"\1\2", text, flags=re.MULTILINE)
@@ -258,7 +260,8 @@ def iter_rows(text: str, delimiter: str, name: str) -> Iterator[NumberedRow]:
         nonlocal length
         for piece in split_lines(text):
             length += len(piece)
-            refuse_above("MAX_PIECE", length, name, f"the row of line {line}")
+            if length > limits.MAX_PIECE:  # asked here, as a call for each line takes its time
+                refuse_above("MAX_PIECE", length, name, f"the row of line {line}")
             yield piece
 
     reader = csv.reader(weighed_lines(), delimiter=delimiter, strict=True)
@@ -267,7 +270,8 @@ def iter_rows(text: str, delimiter: str, name: str) -> Iterator[NumberedRow]:
             length = 0
             if row:
                 cells += len(row)
-                refuse_above("MAX_CELLS", cells, name)
+                if cells > limits.MAX_CELLS:
+                    refuse_above("MAX_CELLS", cells, name)
                 yield line, row
             line = reader.line_num + 1
     except csv.Error as error:
@@ -314,7 +318,7 @@ def _refuse_other_formats(data: bytes, name: str, encoding: str | None) -> None:
                 " as CSV"
             )
     wide = "utf-32" if data[:4] == b"\xff\xfe\x00\x00" else "utf-16"
-    looks = wide if data[:2] in UTF_16 else "iso2022_jp" if _ISO_2022_JP.search(data) else None
+    looks = wide if data[:2] in UTF_16 else "iso2022_jp" if any(shift in data for shift in _ISO_2022_JP) else None
     if encoding is None and looks:
         raise FedkitError(
             f"{quote(name)} looks like {looks.upper()}; add --encoding {looks}, or save it as UTF-8"
@@ -342,10 +346,11 @@ def _not_text_error(name: str, number: int, what: str) -> FedkitError:
 def _decode(data: bytes, name: str, encoding: str | None) -> tuple[str, list[str]]:
     if encoding is not None:
         return _decode_as(data, name, encoding), []
-    guessed = guess_encoding(data, name)
+    try:
+        return data.decode("utf-8-sig"), []
+    except UnicodeDecodeError:
+        guessed = guess_encoding(data, name)
     text = data.decode(guessed)
-    if guessed == "utf-8-sig":
-        return text, []
     sample = next((line for line in text.splitlines() if not line.isascii()), "")
     note = (
         f"{quote(name)} is not UTF-8 and was read as {guessed}: {quote(sample, 40)}"
