@@ -37,6 +37,7 @@ _BY_LINE = re.compile(r"\s*\[?\s*\{.*\}[ \t\r,]*\n\s*\S")  # JSON with an object
 _CONTROLS = bytes({*range(0x20)} - {*b"\t\n\x0b\x0c\r\x1a"}).decode()  # no text file holds them
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 _JOINED = re.compile("(?<=[\r\n])\ufeff")
+_PARSE = json.JSONDecoder().decode
 _FILLED = re.compile("[^\ufeff\x1a \t\r\n]")
 _ISO_2022_JP = (b"\x1b$@", b"\x1b$B")  # how its Japanese begins
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks
@@ -111,31 +112,25 @@ def read_jsonl(data: bytes, name: str, reading: Reading) -> TableRead:
     Raises FedkitError that names the line which is not a JSON object.
     """
     text, notes = decode_text(data, name, reading.encoding)
-    keys: list[str] = []
-    known: set[str] = set()
+    keys: dict[str, None] = {}  # in the order in which they came
     rows: list[list[Any]] = []
     lines, nested = [], 0
     objects = _line_objects(text, name)
     if not _BY_LINE.match(text) and len(text) <= limits.MAX_PIECE:
         objects = _whole_objects(text, name, notes)
-    for number, piece, found in itertools.islice(
-        objects, PREVIEW_ROWS if reading.preview else None
-    ):
-        if list(found) == keys:
-            row = list(found.values())
-        else:
-            keys += [key for key in found if key not in known]
-            known.update(keys)
-            row = [found.get(key) for key in keys]
+    most = PREVIEW_ROWS if reading.preview else limits.MAX_ROWS + 1
+    for number, piece, found in itertools.islice(objects, most):
+        if found.keys() != keys.keys():
+            keys.update(dict.fromkeys(found))
+        row = list(map(found.get, keys))
         if ("[" in piece or piece.count("{") > 1) and any(isinstance(v, (list, dict)) for v in row):
             nested += 4 * sum(map(piece.count, ",[{:"))  # an object takes as much as four cells
         rows.append(row)
         lines.append(number)
         if len(keys) > MAX_COLUMNS:
             break  # and `header_names` refuses them
-        refuse_above("MAX_ROWS", len(rows), name)
         refuse_above("MAX_CELLS", len(rows) * len(keys) + nested, name)
-    names = header_names(keys, name)
+    names = header_names(list(keys), name)
     for row in rows:
         row += [None] * (len(names) - len(row))
     return TableRead(cell_table(rows, names, name, lines), notes)
@@ -150,16 +145,20 @@ def _line_objects(text: str, name: str) -> Iterator[tuple[int, str, dict]]:
             line = line[line.startswith("[{") or line == "[" :]
             line = line.removesuffix("]") if line.endswith("}]") or line == "]" else line
         if line:
-            refuse_above("MAX_PIECE", len(line), name, f"line {number}")
-            yield number, line, _parse_object(line, name, number)
+            if len(line) > limits.MAX_PIECE:
+                refuse_above("MAX_PIECE", len(line), name, f"line {number}")
+            row = _parse_json(line, name, number)
+            if not isinstance(row, dict):
+                raise FedkitError(
+                    f"{quote(name)}, line {number}: a JSON {type(row).__name__} where an object is"
+                    " needed"
+                )
+            yield number, line, row
 
 
 def _whole_objects(text: str, name: str, notes: list[str]) -> Iterator[tuple[int, str, dict]]:
     """Yield the objects of a JSON array, or of the one list in a JSON object, counted from 1."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise _not_json_error(error, name, getattr(error, "lineno", 1)) from None
+    found = _parse_json(text, name)
     levels = [found, *found.values()] if isinstance(found, dict) else []
     for level in (level for level in levels if isinstance(level, dict)):
         lists = {key: value for key, value in level.items() if _is_rows(value)}
@@ -179,23 +178,16 @@ def _is_rows(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
 
 
-def _parse_object(line: str, name: str, number: int) -> dict:
+def _parse_json(text: str, name: str, line: int | None = None) -> Any:
+    """Return what the JSON says. Raises FedkitError that names `line` (None: as the parser does)"""
     try:
-        row = json.loads(line)
+        return _PARSE(text)
     except (ValueError, RecursionError) as error:
-        raise _not_json_error(error, name, number) from None
-    if not isinstance(row, dict):
         raise FedkitError(
-            f"{quote(name)}, line {number}: a JSON {type(row).__name__} where an object is needed"
-        )
-    return row
-
-
-def _not_json_error(error: Exception, name: str, number: int) -> FedkitError:
-    return FedkitError(
-        f"{quote(name)}, line {number}: not JSON ({one_line_error(error)}); write one object per"
-        ' line, such as {"text": "...", "label": "..."}'
-    )
+            f"{quote(name)}, line {line or getattr(error, 'lineno', 1)}: not JSON"
+            f" ({one_line_error(error)}); write one object per line, such as"
+            ' {"text": "...", "label": "..."}'
+        ) from None
 
 
 def detect_delimiter(text: str, name: str) -> tuple[str, str, list[str]]:
