@@ -13,14 +13,16 @@ import pandas as pd
 from openpyxl.styles import numbers
 from openpyxl.utils import column_index_from_string
 from openpyxl.utils.datetime import from_excel, from_ISO8601
-from openpyxl.xml.constants import SHEET_MAIN_NS
+from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 from openpyxl.xml.functions import iterparse
 
 from fedkit.core.files import read_packaged_table
 from fedkit.core.formatting import quote
+from fedkit.data import limits
 
-_ROW, _COL, _END, _VALUE, _FORMULA, _INLINE, _TEXT, _READING = (
-    f"{{{SHEET_MAIN_NS}}}{tag}" for tag in ("row", "col", "sheetData", "v", "f", "is", "t", "rPh")
+_ROW, _COL, _END, _VALUE, _FORMULA, _INLINE, _STRING, _TEXT, _READING = (
+    f"{{{SHEET_MAIN_NS}}}{tag}"
+    for tag in ("row", "col", "sheetData", "v", "f", "is", "si", "t", "rPh")
 )
 _WORDS = read_packaged_table("fedkit.data.readers", "sheet_cells.toml")
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
@@ -128,6 +130,20 @@ def shown_moment(moment: Any, code: str) -> Any:
     seconds = round(moment.total_seconds())
     minutes = f"{seconds // 3600}:{seconds // 60 % 60:02}"
     return minutes + (f":{seconds % 60:02}" if "s" in parts else "")
+
+
+def read_strings(reader: Any) -> None:
+    """Read the shared strings as openpyxl's `reader` does, but without an object for each."""
+    if (part := reader.package.find(SHARED_STRINGS)) is None:
+        return
+    reader.archive.tags, usual = 4 * limits.MAX_ROWS, reader.archive.tags
+    with reader.archive.open(part.PartName[1:]) as file:
+        for _, node in iterparse(file):
+            if node.tag == _STRING:
+                reader.shared_strings.append(rich_text(node))
+                node.clear()
+                reader.archive.nbytes = 0
+    reader.archive.tags = usual
 
 
 class SheetCells:
