@@ -299,13 +299,11 @@ def drop_tail(
     end = len(rows)
     while end > 1 and len(rows) - end < TAIL_ROWS and _is_tail(rows[end - 1], rows[end - 2], width):
         end -= 1
-    dropped = [(line, cells) for line, cells in rows[end:] if _count_filled(cells)]
-    if not dropped:
+    if not (dropped := [(line, cells) for line, cells in rows[end:] if _count_filled(cells)]):
         return rows, []
-    return rows[:end], [
-        f"{quote(name)}: {count_noun(len(dropped), 'row')} at the end not read, totals or remarks "
-        f"(from row {dropped[0][0]}: {quoted_list((_first_cell(c) for _, c in dropped), 3)})"
-    ]
+    said = f"{quote(name)}: {count_noun(len(dropped), 'row')} at the end not read, totals or"
+    shown = quoted_list((_first_cell(cells) for _, cells in dropped), 3)
+    return rows[:end], [f"{said} remarks (from row {dropped[0][0]}: {shown})"]
 
 
 def _index(head: list[NumberedRow], name: str, header_row: int) -> int:
@@ -374,11 +372,8 @@ def _move_to_upper(head: list[NumberedRow], at: int, merges: Sequence[MergedRang
 
 def count_known(cells: Sequence[Any]) -> int:
     """Return how many cells are known names of text, label or client columns."""
-    return sum(
-        1
-        for cell in cells
-        if isinstance(cell, str) and any(n in _KNOWN for n in heading_names(clean_name(cell)))
-    )
+    texts = (clean_name(cell) for cell in cells if isinstance(cell, str))
+    return sum(not _KNOWN.isdisjoint(heading_names(text)) for text in texts)
 
 
 def _is_header(head: list[NumberedRow], at: int) -> bool:
@@ -449,7 +444,7 @@ def _is_tail(row: NumberedRow, before: NumberedRow, width: int) -> bool:
 
 
 def _count_filled(cells: Sequence[Any]) -> int:
-    return sum(1 for cell in cells if not _is_blank(cell))
+    return sum(not _is_blank(cell) for cell in cells)
 
 
 def _is_blank(cell: Any) -> bool:
