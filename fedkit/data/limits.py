@@ -7,6 +7,7 @@ import unicodedata
 from typing import Any
 
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import read_packaged_words
 from fedkit.core.formatting import quote
 
 MAX_BYTES = 500_000_000  # of a file
@@ -18,6 +19,7 @@ MAX_CELLS = 10_000_000
 MAX_SHEET_CELLS = 5_000_000  # of a workbook, whose cells take ten times as long as those of CSV
 MAX_PIECE = 10_000_000  # bytes of a row, or of a part that a library reads whole
 MAX_TAGS = 200_000  # tags and attributes of XML in such a piece
+_SAID = read_packaged_words("fedkit.data", "limits.toml")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -31,23 +33,6 @@ def clean_name(name: Any) -> str:
     return " ".join(
         unicodedata.normalize("NFKC", "" if name is None else well_formed(str(name))).split()
     )
-
-
-_CELLS = (
-    " has more than {most:,} cells (rows x columns); drop columns, give a sample of it, or a"
-    " workbook as CSV"
-)
-_SAID = {
-    "MAX_BYTES": " is larger than {mega:,} MB; give a sample of it",
-    "MAX_UNPACKED": " unpacks to more than {mega:,} MB; give a smaller file, or CSV",
-    "MAX_ROWS": " has more than {most:,} rows; give a sample of it",
-    "MAX_LINES": " has more than {most:,} lines; take out the empty ones, or give a sample of it",
-    "MAX_COLUMNS": " has {number:,} columns; at most {most:,} are read: drop some",
-    "MAX_CELLS": _CELLS,
-    "MAX_SHEET_CELLS": _CELLS,
-    "MAX_PIECE": ": {what} is longer than {mega:,} MB; take it out, or save the file as CSV with"
-    " one example per line",
-}
 
 
 def refuse_above(limit: str, number: int, name: str, what: str = "a row") -> None:

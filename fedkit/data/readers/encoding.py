@@ -40,7 +40,7 @@ def guess_encoding(data: bytes, name: str) -> str:
         encoding: sum(_decoded(line, encoding) is not None for line in lines) / len(lines)
         for encoding in ("utf-8", "cp932")
     }
-    strange = {"cp932": _strange_share(data, "cp932"), "cp1252": _strange_share(data, "cp1252")}
+    strange = {encoding: _strange_share(data, encoding) for encoding in _STRANGE}
     best = min(strange, key=strange.__getitem__)
     most, most_utf8 = {"cp932": (0.4, 0.2), "cp1252": (0.08, 0.0)}[best]
     if strange[best] <= most and share["utf-8"] <= most_utf8:

@@ -25,6 +25,7 @@ READERS: dict[str, Callable[[bytes, str, Reading], TableRead]] = {
     ".json": read_jsonl,
 }
 SUFFIXES = tuple(READERS)
+_FORMATS = " ".join(SUFFIXES)
 USES_ENCODING = {".csv", ".tsv", ".jsonl", ".json"}
 STEMS = {
     "train": ("train",),
@@ -52,7 +53,7 @@ def find_tables(path: Path) -> dict[str, Path]:
         return {"train": path}
     if not path.is_dir():
         raise FedkitError(
-            f"no file or folder {quote(path)}; give {_formats()}, or a folder with train.csv and"
+            f"no file or folder {quote(path)}; give {_FORMATS}, or a folder with train.csv and"
             " test.csv"
         )
     found = {split: _find_file(path, split) for split in STEMS}
@@ -60,7 +61,7 @@ def find_tables(path: Path) -> dict[str, Path]:
         if found[split] is None:
             raise FedkitError(
                 f"folder {quote(path)} has no {split} file; it needs train.csv and test.csv"
-                f" ({_formats()}), or give one file alone; it holds:"
+                f" ({_FORMATS}), or give one file alone; it holds:"
                 f" {quoted_list(sorted(os.listdir(path))) or 'nothing'}"
             )
     files = {split: file for split, file in found.items() if file is not None}
@@ -87,7 +88,7 @@ def supported_suffix(path: Path) -> str:
     """Return the suffix of `path` if it can be read. Raises FedkitError otherwise."""
     if (suffix := path.suffix.lower()) not in SUFFIXES:
         raise FedkitError(
-            f"cannot read {quote(path)}: suffix {quote(path.suffix)} is none of {_formats()}; save"
+            f"cannot read {quote(path)}: suffix {quote(path.suffix)} is none of {_FORMATS}; save"
             " it as CSV"
         )
     return suffix
@@ -99,9 +100,8 @@ def read_bytes(path: Path) -> bytes:
         refuse_above("MAX_BYTES", path.stat().st_size, str(path))
         return path.read_bytes()
     except OSError as error:
-        raise FedkitError(
-            f"cannot read {quote(path)}: {error.strerror or one_line_error(error)}"
-        ) from None
+        reason = error.strerror or one_line_error(error)
+        raise FedkitError(f"cannot read {quote(path)}: {reason}") from None
 
 
 def read_table(data: bytes, path: Path, reading: Reading = GUESSED) -> TableRead:
@@ -126,7 +126,3 @@ def _find_file(folder: Path, split: str) -> Path | None:
     if inside and not known:
         supported_suffix(inside[0])
     return known[0] if known else None
-
-
-def _formats() -> str:
-    return " ".join(SUFFIXES)

@@ -10,18 +10,14 @@ from typing import Any
 import pandas as pd
 
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import read_packaged_table
 from fedkit.core.formatting import one_line_error, quote, quoted_list
 from fedkit.data.limits import refuse_above
+from fedkit.data.readers.files import STEMS
 from fedkit.data.readers.parquet import name_classes
 from fedkit.data.readers.table import cell_table, header_names
 
-SPLIT_NAMES = {
-    "train": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "dev": "validation",
-    "test": "test",
-}
+SPLIT_NAMES = {name: split for split, names in STEMS.items() for name in names}
 _OFFLINE = (
     "to go on offline, give a folder holding train.csv and test.csv to --data, or set"
     " HF_HUB_OFFLINE=1 to use the cache"
@@ -43,12 +39,8 @@ class HubSet:
 
 
 HUB = {
-    # Casanueva et al., 2020
-    "banking77": HubSet("mteb/banking77", text="text", label="label_text"),
-    # Larson et al., 2019
-    "clinc150": HubSet("clinc/clinc_oos", "plus", text="text", label="intent"),
-    "ag_news": HubSet("fancyzhx/ag_news", text="text", label="label"),  # Zhang et al., 2015
-    "20newsgroups": HubSet("SetFit/20_newsgroups", text="text", label="label_text"),  # Lang, 1995
+    shortcut: HubSet(**found)
+    for shortcut, found in read_packaged_table("fedkit.data.readers", "hub.toml").items()
 }
 
 
@@ -90,13 +82,14 @@ def read_hub(wanted: HubSet, given: str) -> dict[str, pd.DataFrame]:
 def _load(wanted: HubSet, name: str) -> Any:
     try:
         import datasets
+        from huggingface_hub import HfApi
     except ImportError:
         raise FedkitError(
             f"{quote(name)} needs the package datasets: pip install 'fedkit[hub]'; {_OFFLINE}"
         ) from None
     try:
         if not datasets.config.HF_HUB_OFFLINE and not Path(wanted.path).is_dir():
-            _check_reachable(wanted.path)
+            HfApi().dataset_info(wanted.path, timeout=10)  # a closed network fails in seconds
         size = datasets.load_dataset_builder(wanted.path, wanted.config).info.dataset_size
         refuse_above("MAX_UNPACKED", size or 0, name)
         return datasets.load_dataset(wanted.path, wanted.config)
@@ -108,13 +101,6 @@ def _load(wanted: HubSet, name: str) -> Any:
         ) from None
 
 
-def _check_reachable(path: str) -> None:
-    """Send one short request, so that a closed network fails in seconds, not after five retries."""
-    from huggingface_hub import HfApi
-
-    HfApi().dataset_info(path, timeout=10)
-
-
 def _table(rows: Any, name: str) -> pd.DataFrame:
     """Return one split as a table of its plain columns (no images, no lists)."""
     refuse_above("MAX_ROWS", len(rows), name)
@@ -124,6 +110,8 @@ def _table(rows: Any, name: str) -> pd.DataFrame:
         if type(feature).__name__ in ("Value", "ClassLabel")
     ]
     cells = rows.with_format("arrow")[:]
-    names = {column: getattr(rows.features[column], "names", None) for column in plain}
-    columns = [name_classes(cells[column].to_pylist(), names[column]) for column in plain]
+    columns = [
+        name_classes(cells[column].to_pylist(), getattr(rows.features[column], "names", None))
+        for column in plain
+    ]
     return cell_table(list(zip(*columns)), header_names(plain, name), name)

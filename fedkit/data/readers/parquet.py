@@ -10,7 +10,7 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import quote, quoted_list
 from fedkit.data.limits import MAX_PIECE, refuse_above
 from fedkit.data.readers.table import GUESSED, Reading, TableRead, cell_table, header_names
-from fedkit.data.readers.workbook import damaged_file_error
+from fedkit.data.readers.workbook import readable
 
 MAX_PAGE = 100_000_000  # bytes of an unpacked page
 MAX_PAGES = 100_000
@@ -27,7 +27,7 @@ def read_parquet(data: bytes, name: str, reading: Reading = GUESSED) -> TableRea
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with readable(name, "Parquet"):
         if int.from_bytes(data[-8:-4], "little") > MAX_PIECE:
             raise ValueError(f"a footer of more than {MAX_PIECE // 10**6} MB")
         buffer = pa.BufferReader(data)
@@ -50,10 +50,6 @@ def read_parquet(data: bytes, name: str, reading: Reading = GUESSED) -> TableRea
         table = cell_table(list(zip(*columns)), names, name, range(1, len(columns[0]) + 1))
         note = f"{quote(name)}: columns of lists or groups were not read: {quoted_list(nested)}"
         return TableRead(table, [note] if nested else [])
-    except FedkitError:
-        raise
-    except Exception as error:  # Arrow errors, but also dates that Python cannot hold
-        raise damaged_file_error(name, "Parquet", error) from None
 
 
 def _class_names(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:

@@ -13,25 +13,28 @@ import pandas as pd
 from openpyxl.styles import numbers
 from openpyxl.utils import column_index_from_string
 from openpyxl.utils.datetime import from_excel, from_ISO8601
-from openpyxl.xml.constants import SHEET_MAIN_NS
+from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 from openpyxl.xml.functions import iterparse
 
 from fedkit.core.files import read_packaged_table
 from fedkit.core.formatting import quote
+from fedkit.data import limits
 
-_ROW, _COL, _END, _VALUE, _FORMULA, _INLINE, _TEXT, _RUN = (
-    f"{{{SHEET_MAIN_NS}}}{tag}" for tag in ("row", "col", "sheetData", "v", "f", "is", "t", "r")
+_ROW, _COL, _END, _VALUE, _FORMULA, _INLINE, _STRING, _TEXT, _READING = (
+    f"{{{SHEET_MAIN_NS}}}{tag}"
+    for tag in ("row", "col", "sheetData", "v", "f", "is", "si", "t", "rPh")
 )
 _WORDS = read_packaged_table("fedkit.data.readers", "sheet_cells.toml")
-_is_date = lru_cache(numbers.is_date_format)
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 MAX_FORMAT = 255  # characters of a number format, as in Excel
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _LITERAL = r"""(?:"[^"]*"|\\.|[_*].|\[[^\]<>=]*\]|[-+$() :!^&'~{}]|[^\x00-\x7f])"""
+_LITERALS = re.compile(f"({_LITERAL}+)")
 _FORMAT = re.compile(
     rf"(?P<before>{_LITERAL}*)(?P<whole>(?:[#0?,]*[#0?]|General)(?:{_LITERAL}+[#0?]+)*)"
     rf"(?:\.(?P<places>0+))?(?P<percent>%?)(?P<after>{_LITERAL}*)"
 )
+_parse_format = lru_cache(_FORMAT.fullmatch)
 
 
 def plain_text(text: str) -> str:
@@ -47,11 +50,35 @@ def plain_text(text: str) -> str:
 
 def rich_text(node: Any) -> str:
     """Return the text of a shared or inline string: its runs, without their phonetic readings."""
-    pieces = (*node.iterfind(_TEXT), *node.iterfind(f"{_RUN}/{_TEXT}"))
-    return plain_text("".join(piece.text or "" for piece in pieces))
+    if len(node) == 1 and node[0].tag == _TEXT:
+        return plain_text(node[0].text or "")
+    parts = (part for part in node if part.tag != _READING)
+    return plain_text("".join(text.text or "" for part in parts for text in part.iter(_TEXT)))
 
 
 @lru_cache(maxsize=100_000)
+def read_number(value: str, code: str, epoch: Any) -> tuple[Any, dict[str, Any]]:
+    """Return a number or date as its format shows it, and {what is to be said: an example}."""
+    number = int(value) if value.lstrip("-").isdecimal() else float(value)
+    if isinstance(number, float) and not number.is_integer():
+        number = float(f"{number:.15g}")  # Excel has no more digits: 0.3, not 0.30000000000000004
+    said = {"long_numbers": value} if abs(number) >= 10**15 else {}
+    if code == "General":
+        return number, said
+    if numbers.is_date_format(code):
+        try:
+            moment = from_excel(number, epoch, timedelta=numbers.is_timedelta_format(code))
+        except (OverflowError, ValueError):  # Excel shows it as ####
+            return None, said | {"errors": "####"}
+        return shown_moment(moment, code), said | {"date": None}
+    if (shown := shown_number(number, code)) is None:
+        return number, said | {"format": code}
+    exact = f"{abs(number) * (100 if '%' in code else 1):.15g}"
+    if isinstance(number, float) and exact not in shown.replace(",", ""):
+        said["rounded"] = shown
+    return shown, said
+
+
 def shown_number(number: float, code: str) -> str | None:
     """Return a number in an Excel number format (101 in 00000: 00101); source: ECMA-376, 18.8.31.
 
@@ -60,10 +87,8 @@ def shown_number(number: float, code: str) -> str | None:
     sections = code.split(";")
     at = 1 if number < 0 else 2 if number == 0 else 0
     section = sections[at] if at < len(sections) else sections[0]
-    if section and re.fullmatch(f"{_LITERAL}+", section):
-        return _shown_literal(section) or None
-    if (found := _FORMAT.fullmatch(section)) is None:
-        return None
+    if (found := _parse_format(section)) is None:
+        return _shown_literal(section) or None if _LITERALS.fullmatch(section) else None
     whole, places = found["whole"], found["places"] or ""
     value = abs(Decimal(str(number)))
     if "General" not in whole:
@@ -72,9 +97,9 @@ def shown_number(number: float, code: str) -> str | None:
     digits, point, decimals = f"{value:{',' if ',' in whole else ''}f}".partition(".")
     digits = ("" if digits == "0" else digits).zfill(whole.count("0") or whole == "General")
     tail = point + decimals
-    _, *groups = re.split(f"({_LITERAL}+)", whole)
+    _, *groups = _LITERALS.split(whole)
     for group in reversed(groups):  # digits fill the places from the right, the rest the first
-        if re.match(_LITERAL, group):
+        if _LITERALS.match(group):
             tail = _shown_literal(group) + tail
         else:
             digits, tail = digits[: -len(group)], digits[-len(group) :] + tail
@@ -105,6 +130,20 @@ def shown_moment(moment: Any, code: str) -> Any:
     seconds = round(moment.total_seconds())
     minutes = f"{seconds // 3600}:{seconds // 60 % 60:02}"
     return minutes + (f":{seconds % 60:02}" if "s" in parts else "")
+
+
+def read_strings(reader: Any) -> None:
+    """Read the shared strings as openpyxl's `reader` does, but without an object for each."""
+    if (part := reader.package.find(SHARED_STRINGS)) is None:
+        return
+    reader.archive.tags, usual = 4 * limits.MAX_ROWS, reader.archive.tags
+    with reader.archive.open(part.PartName[1:]) as file:
+        for _, node in iterparse(file):
+            if node.tag == _STRING:
+                reader.shared_strings.append(rich_text(node))
+                node.clear()
+                reader.archive.nbytes = 0
+    reader.archive.tags = usual
 
 
 class SheetCells:
@@ -162,15 +201,14 @@ class SheetCells:
         self.seen.setdefault((what, column), [0, example])[0] += 1
 
     def _read(self, cell: Any, column: int) -> Any:
-        kind, value = cell.get("t", "n"), cell.findtext(_VALUE)
-        if kind == "inlineStr":
-            inline = cell.find(_INLINE)
-            return None if inline is None else rich_text(inline)
-        is_stale = (
-            value == "0" if self.book.is_uncalculated and value else not value and kind != "str"
-        )
-        if is_stale and cell.find(_FORMULA) is not None:
-            return self._count("formulas", column, None)
+        kind, is_alone = cell.get("t", "n"), len(cell) == 1 and cell[0].tag == _VALUE
+        value = cell[0].text if is_alone else cell.findtext(_VALUE)
+        if not is_alone:
+            if kind == "inlineStr":
+                return next(map(rich_text, cell.iterfind(_INLINE)), None)
+            is_stale = self.book.is_uncalculated and value == "0" if value else kind != "str"
+            if is_stale and cell.find(_FORMULA) is not None:
+                return self._count("formulas", column, None)
         if not value:
             return None
         if kind == "s":
@@ -184,35 +222,13 @@ class SheetCells:
         code = self.codes[int(cell.get("s", 0))] if self.codes else "General"
         if kind == "d":
             self._count("date", column, None)
-            return shown_moment(from_ISO8601(value), code if _is_date(code) else "ymdhs")
-        return self._read_number(value, code, column)
-
-    def _read_number(self, value: str, code: str, column: int) -> Any:
-        number = int(value) if value.lstrip("-").isdecimal() else float(value)
-        if isinstance(number, float) and not number.is_integer():
-            number = float(
-                f"{number:.15g}"
-            )  # Excel has no more digits: 0.3, not 0.30000000000000004
-        if abs(number) >= 10**15:
-            self._count("long_numbers", column, value)
-        if _is_date(code):
-            try:
-                moment = from_excel(
-                    number, self.book.epoch, timedelta=numbers.is_timedelta_format(code)
-                )
-            except (OverflowError, ValueError):  # Excel shows it as ####
-                return self._count("errors", column, "####")
-            self._count("date", column, None)
-            return shown_moment(moment, code)
-        if code == "General":
-            return number
-        if (shown := shown_number(number, code)) is not None:
-            exact = f"{abs(number) * (100 if '%' in code else 1):.15g}"
-            if isinstance(number, float) and exact not in shown.replace(",", ""):
-                self._count("rounded", column, shown)
-            return shown
-        self._count("format", column, code)
-        return number
+            return shown_moment(
+                from_ISO8601(value), code if numbers.is_date_format(code) else "ymdhs"
+            )
+        shown, said = read_number(value, code, self.book.epoch)
+        for what, example in said.items():
+            self._count(what, column, example)
+        return shown
 
 
 def _number_format(book: Any, number: int) -> str:
@@ -225,6 +241,7 @@ def _is_hidden(node: Any, size: str) -> bool:
     return node.get("hidden") in ("1", "true") or node.get(size) == "0"
 
 
+@lru_cache
 def _shown_literal(text: str) -> str:
     piece = r'"([^"]*)"|\\(.)|[_*].|\[\$([^\]-]*)[^\]]*\]|\[[^\]]*\]'
     return re.sub(piece, lambda match: match[1] or match[2] or match[3] or "", text)

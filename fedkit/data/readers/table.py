@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice, pairwise
+from itertools import chain, islice, pairwise, zip_longest
 from typing import Any
 
 import pandas as pd
@@ -99,9 +99,9 @@ def table_of_rows(
         if found.line:
             body, repeated = _drop_repeated_headers(body, names, name)
             notes += repeated
-        refuse = _refuse_beyond if is_sheet else _refuse_ragged
         for line, row in body:
-            refuse(row, names, name, line)
+            if len(row) != len(names):
+                _refuse_ragged(row, len(names), name, line, is_sheet)
     cells = [_pad(row[: len(names)], len(names)) for _, row in body]
     return TableRead(cell_table(cells, names, name, [line for line, _ in body]), notes, found.line)
 
@@ -110,13 +110,18 @@ def _pad(row: Sequence[Any], width: int) -> Sequence[Any]:
     return row if len(row) == width else [*row, *[None] * (width - len(row))]
 
 
-def _refuse_ragged(row: Sequence[Any], names: list[str], name: str, line: int) -> None:
-    if len(row) != len(names) and (len(row) < len(names) or any(row[len(names) :])):
+def _refuse_ragged(row: Sequence[Any], width: int, name: str, line: int, is_sheet: bool) -> None:
+    if is_sheet and _count_filled(row[width:]):
+        raise FedkitError(
+            f"{quote(name)}, row {line}: a cell to the right of the header, which has {width}"
+            " columns; name that column in the header, or clear the cell"
+        )
+    if not is_sheet and (len(row) < width or any(row[width:])):
         last = line + sum(cell.count("\n") for cell in row)
         place = f"line {line}" + (f" to {last} (one row by its quotes)" if last > line else "")
         raise FedkitError(
             f"{quote(name)}, {place}: {count_noun(len(row), 'cell')} where the header has"
-            f" {len(names)}; put quotes around a cell that holds the delimiter, or mend the line"
+            f" {width}; put quotes around a cell that holds the delimiter, or mend the line"
         )
 
 
@@ -128,30 +133,23 @@ def _drop_repeated_headers(
     Raises FedkitError for another header, below which the columns are others.
     """
     signs = {*names, *_KNOWN, *(known.capitalize() for known in _KNOWN)}
+    if signs.isdisjoint(chain.from_iterable(row for _, row in body)):  # as a rule, and fast
+        return body, []
     wanted = [heading.casefold() for heading in names]
-    again = []
+    again, kept = [], []
     for line, row in body:
-        if not signs.isdisjoint(row):
-            found = [clean_name(cell).casefold() for cell in row]
-            if found == wanted:
-                again.append(line)
-            elif sorted(found) == sorted(wanted) or len(_KNOWN.intersection(found)) > 1:
-                raise FedkitError(
-                    f"{quote(name)}, line {line}: another header ({quoted_list(found, 6)}); columns"
-                    " change there: give each table a file of its own"
-                )
+        found = [] if signs.isdisjoint(row) else [clean_name(cell).casefold() for cell in row]
+        if found == wanted:
+            again.append(line)
+        elif sorted(found) == sorted(wanted) or len(_KNOWN.intersection(found)) > 1:
+            raise FedkitError(
+                f"{quote(name)}, line {line}: another header ({quoted_list(found, 6)}); columns"
+                " change there: give each table a file of its own"
+            )
+        else:
+            kept.append((line, row))
     note = f"{quote(name)}: the header stands again in {count_noun(len(again), 'row')}, not read"
-    gone = set(again)
-    kept = [row for row in body if row[0] not in gone] if again else body
     return kept, [f"{note} (first in line {again[0]})"] if again else []
-
-
-def _refuse_beyond(row: Sequence[Any], names: list[str], name: str, line: int) -> None:
-    if _count_filled(row[len(names) :]):
-        raise FedkitError(
-            f"{quote(name)}, row {line}: a cell to the right of the header, which has {len(names)}"
-            " columns; name that column in the header, or clear the cell"
-        )
 
 
 @dataclass(frozen=True)
@@ -224,21 +222,17 @@ def find_header(
             f" (--header-row {head[0][0]} if it names them)"
         )
         return FoundHeader(made, 0, 0, [note] if header_row is None else [])
-    if header_row is not None:
-        at = _index_of_line(head, name, header_row)
-    else:
-        at = _move_to_upper(head, _guess_header(head), merges)
+    at = _guess_header(head, merges) if header_row is None else _index(head, name, header_row)
     line, cells = head[at]
     notes = []
     if at:
         above = quoted_list((_first_cell(c) for _, c in head[:at] if _count_filled(c)), 3)
-        how, choose = (
-            ("is", "") if header_row else ("was guessed to be", "; --header-row to choose")
-        )
-        notes = [
+        how = "is" if header_row else "was guessed to be"
+        choose = "" if header_row else "; --header-row to choose"
+        notes.append(
             f"{quote(name)}: the header {how} row {line}; {count_noun(at, 'row')} above"
             f" it not read ({above}){choose}"
-        ]
+        )
     if not _has_two_rows(head, at, merges):
         return FoundHeader(list(cells), line, at + 1, notes)
     joined = _join_rows(cells, head[at + 1][1], merges, line)
@@ -278,16 +272,21 @@ def fill_down(rows: list[NumberedRow], merges: list[MergedRange], name: str) -> 
 
 def _note_layout(rows: list[NumberedRow], merges: Sequence[MergedRange], name: str) -> list[str]:
     """Say which rows come after an empty one, and which have a cell merged over columns."""
-    first = {line: quote(_first_cell(cells)) for line, cells in rows}
+    cells = dict(rows)
     inside = {line for top, _, bottom, _ in merges for line in range(top, min(bottom, top + 99))}
-    after = [b for (a, _), (b, _) in pairwise(rows) if b > a + 1 and a not in inside]
-    wide = [top for top, left, _, right in merges if top in first and left < right]
     said = {
-        "after an empty row was read too; another table needs a sheet of its own": after,
-        "with a cell merged over columns, whose value was read in the first only": wide,
+        "after an empty row was read too; another table needs a sheet of its own": [
+            below
+            for (above, _), (below, _) in pairwise(rows)
+            if below > above + 1 and above not in inside
+        ],
+        "with a cell merged over columns, whose value was read in the first only": [
+            top for top, left, _, right in merges if top in cells and left < right
+        ],
     }
     return [
-        f"{quote(name)}: {count_noun(len(lines), 'row')} {what} (row {lines[0]}: {first[lines[0]]})"
+        f"{quote(name)}: {count_noun(len(lines), 'row')} {what}"
+        f" (row {lines[0]}: {quote(_first_cell(cells[lines[0]]))})"
         for what, lines in said.items()
         if lines
     ]
@@ -300,44 +299,52 @@ def drop_tail(
     end = len(rows)
     while end > 1 and len(rows) - end < TAIL_ROWS and _is_tail(rows[end - 1], rows[end - 2], width):
         end -= 1
-    dropped = [(line, cells) for line, cells in rows[end:] if _count_filled(cells)]
-    if not dropped:
+    if not (dropped := [(line, cells) for line, cells in rows[end:] if _count_filled(cells)]):
         return rows, []
-    return rows[:end], [
-        f"{quote(name)}: {count_noun(len(dropped), 'row')} at the end not read, totals or remarks "
-        f"(from row {dropped[0][0]}: {quoted_list((_first_cell(c) for _, c in dropped), 3)})"
-    ]
+    said = f"{quote(name)}: {count_noun(len(dropped), 'row')} at the end not read, totals or"
+    shown = quoted_list((_first_cell(cells) for _, cells in dropped), 3)
+    return rows[:end], [f"{said} remarks (from row {dropped[0][0]}: {shown})"]
 
 
-def _index_of_line(head: list[NumberedRow], name: str, header_row: int) -> int:
-    lines = [line for line, cells in head if _count_filled(cells)]
-    if header_row not in lines:
+def _index(head: list[NumberedRow], name: str, header_row: int) -> int:
+    filled = {line: i for i, (line, cells) in enumerate(head) if _count_filled(cells)}
+    if header_row not in filled:
         raise FedkitError(
             f"{quote(name)} has no header in row {header_row}; rows that hold something:"
-            f" {quoted_list(lines, 8)}"
+            f" {quoted_list(filled, 8)}"
         )
-    return next(i for i, (line, _) in enumerate(head) if line == header_row)
+    return filled[header_row]
 
 
-def _guess_header(head: list[NumberedRow]) -> int:
+def _guess_header(head: list[NumberedRow], merges: Sequence[MergedRange]) -> int:
     """Return the index of the header: the first row, unless it fills few columns and a later row
     has every sign of a header.
     """
-    first = next((i for i, (_, cells) in enumerate(head) if _count_filled(cells)), 0)
-    fills = sorted(_count_filled(cells) for _, cells in head[first + 1 :])
-    typical = fills[len(fills) // 2] if fills else 0
-    if (
-        not fills
-        or _count_filled(head[first][1]) >= max(2, 0.6 * typical)
-        or count_known(head[first][1]) > 1
-    ):
-        return first if fills and _is_header(head, first) else 0
+    fills = [_count_filled(cells) for _, cells in head]
+    first = next((i for i, filled in enumerate(fills) if filled), 0)
+    below = sorted(fills[first + 1 :])
+    if not below:
+        return 0
+    typical = below[len(below) // 2]
+    if fills[first] >= max(2, 0.6 * typical) or count_known(head[first][1]) > 1:
+        return _upper(head, first, merges) if _is_header(head, first) else 0
     for at in range(first + 1, min(MAX_HEADER_DEPTH, len(head) - 1)):
-        if _count_filled(head[at][1]) >= max(2, 0.5 * typical) and _is_header(head, at):
-            return at
-        if _count_filled(head[at][1]) >= typical:
+        if fills[at] >= max(2, 0.5 * typical) and _is_header(head, at):
+            return _upper(head, at, merges)
+        if fills[at] >= typical:
             return 0  # the table has begun, and nothing above it was a header
     return 0
+
+
+def _upper(head: list[NumberedRow], at: int, merges: Sequence[MergedRange]) -> int:
+    """Return the row above a guessed header if the two are one header of two rows, else `at`."""
+    is_two = (
+        at
+        and _count_filled(head[at - 1][1]) > 1
+        and _is_header(head, at - 1)
+        and _has_two_rows(head, at - 1, merges)
+    )
+    return at - 1 if is_two else at
 
 
 def _is_data(head: list[NumberedRow]) -> bool:
@@ -365,30 +372,23 @@ def _move_to_upper(head: list[NumberedRow], at: int, merges: Sequence[MergedRang
 
 def count_known(cells: Sequence[Any]) -> int:
     """Return how many cells are known names of text, label or client columns."""
-    return sum(
-        1
-        for cell in cells
-        if isinstance(cell, str) and any(n in _KNOWN for n in heading_names(clean_name(cell)))
-    )
+    texts = (clean_name(cell) for cell in cells if isinstance(cell, str))
+    return sum(not _KNOWN.isdisjoint(heading_names(text)) for text in texts)
 
 
 def _is_header(head: list[NumberedRow], at: int) -> bool:
     """Return whether a row holds short, different names, no numbers, that do not recur below."""
-    cells = head[at][1]
-    names = [clean_name(cell) for cell in cells if not _is_blank(cell)]
-    if len(set(names)) < len(names) or not all(
-        isinstance(cell, str) for cell in cells if not _is_blank(cell)
-    ):
-        return False
-    if any(len(n) > LONGEST_NAME or _NUMBER.fullmatch(n) for n in names):
-        return False
-    return at + 1 < len(head) and not any(_recurs(head, at, column) for column in range(len(cells)))
-
-
-def _recurs(head: list[NumberedRow], at: int, column: int) -> bool:
-    name = head[at][1][column]
-    return not _is_blank(name) and any(
-        len(cells) > column and cells[column] == name for _, cells in head[at + 1 :]
+    filled = {i: cell for i, cell in enumerate(head[at][1]) if not _is_blank(cell)}
+    names = {clean_name(cell) for cell in filled.values() if isinstance(cell, str)}
+    return (
+        len(names) == len(filled)
+        and not any(len(n) > LONGEST_NAME or _NUMBER.fullmatch(n) for n in names)
+        and at + 1 < len(head)
+        and not any(
+            len(cells) > i and cells[i] == name
+            for _, cells in head[at + 1 :]
+            for i, name in filled.items()
+        )
     )
 
 
@@ -402,8 +402,7 @@ def _has_two_rows(head: list[NumberedRow], at: int, merges: Sequence[MergedRange
     spans = [(a - 1, b) for top, a, bottom, b in merges if top == bottom == line and b > a]
     if any(_count_filled(lower[a:b]) > 1 for a, b in spans):
         return True
-    width = max(len(upper), len(lower))
-    blank = [(_is_blank(u), _is_blank(b)) for u, b in zip(_pad(upper, width), _pad(lower, width))]
+    blank = [(_is_blank(above), _is_blank(below)) for above, below in zip_longest(upper, lower)]
     fills_gap, leaves_gap = (True, False) in blank, (False, True) in blank
     known = count_known(lower) > 0 and (leaves_gap or count_known(upper) == 0)
     return not merges and fills_gap and known
@@ -416,23 +415,18 @@ def _join_rows(
 
     A group's name in the upper row reaches as far as it is merged, else to the next group.
     """
-    width = max(len(upper), len(lower))
     reach = {
-        c: b
-        for a_row, a, z_row, b in merges
-        if a_row <= line <= z_row
-        for c in range(a - 1, min(b, width))
+        column: right
+        for top, left, bottom, right in merges
+        if top <= line <= bottom
+        for column in range(left - 1, min(right, limits.MAX_COLUMNS))
     }
     joined, group, until = [], None, 0
-    for i, (above, below) in enumerate(zip(_pad(upper, width), _pad(lower, width))):
+    for i, (above, below) in enumerate(zip_longest(upper, lower)):
         if not _is_blank(above):
-            group, until = above, reach.get(i, i + 1) if merges else width
-        own = group if i < until else None
-        parts = [
-            clean_name(part)
-            for part in (own if not _is_blank(below) else above, below)
-            if not _is_blank(part)
-        ]
+            group, until = above, reach.get(i, i + 1) if merges else limits.MAX_COLUMNS
+        own = above if _is_blank(below) else group if i < until else None
+        parts = [clean_name(part) for part in (own, below) if not _is_blank(part)]
         joined.append(" / ".join(dict.fromkeys(parts)) or None)
     return joined
 
@@ -450,7 +444,7 @@ def _is_tail(row: NumberedRow, before: NumberedRow, width: int) -> bool:
 
 
 def _count_filled(cells: Sequence[Any]) -> int:
-    return sum(1 for cell in cells if not _is_blank(cell))
+    return sum(not _is_blank(cell) for cell in cells)
 
 
 def _is_blank(cell: Any) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import read_packaged_table
 from fedkit.core.formatting import count_noun, one_line_error, quote
 from fedkit.data import limits
 from fedkit.data.limits import MAX_COLUMNS, refuse_above
@@ -37,16 +38,9 @@ _BY_LINE = re.compile(r"\s*\[?\s*\{.*\}[ \t\r,]*\n\s*\S")  # JSON with an object
 _CONTROLS = bytes({*range(0x20)} - {*b"\t\n\x0b\x0c\r\x1a"}).decode()  # no text file holds them
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 _JOINED = re.compile("(?<=[\r\n])\ufeff")
-_FILLED = re.compile("[^\ufeff\x1a \t\r\n]")
-_ISO_2022_JP = re.compile(rb"\x1b\$[@B]")
+_PARSE = json.JSONDecoder().decode
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks
-_MAGIC = {
-    b"PK\x03\x04": "a zip or .xlsx file",
-    b"PAR1": "a .parquet file",
-    b"\xd0\xcf\x11\xe0": "an old Excel file",
-    b"\x1f\x8b": "a gzip file",
-    b"%PDF": "a PDF file",
-}
+_FOREIGN = read_packaged_table("fedkit.data.readers", "text_files.toml")["foreign"]
 
 
 def read_delimited(data: bytes, name: str, reading: Reading) -> TableRead:
@@ -73,7 +67,9 @@ def read_delimited(data: bytes, name: str, reading: Reading) -> TableRead:
 def _drop_blanks(text: str, delimiter: str, name: str) -> tuple[str, list[str]]:
     """Return the text without the blanks between a delimiter and a quote, and a note if any."""
     end, blanks = re.escape(delimiter), " +" if delimiter == "\t" else "[ \t]+"
-    if '"' not in text or not re.search(f'{end}{blanks}"|"{blanks}{end}', text):
+    if not any(pair in text for pair in (' "', '" ', '\t"', '"\t')) or not re.search(
+        f'{end}{blanks}"|"{blanks}{end}', text
+    ):
         return text, []
     cell = f'(^|{end})(?:{blanks})?("(?:[^"]|"")*+")(?:{blanks})?(?=[\r\n]|{end}|\\Z)'
     closer = re.sub(cell, r"\1\2", text, flags=re.MULTILINE)
@@ -109,31 +105,25 @@ def read_jsonl(data: bytes, name: str, reading: Reading) -> TableRead:
     Raises FedkitError that names the line which is not a JSON object.
     """
     text, notes = decode_text(data, name, reading.encoding)
-    keys: list[str] = []
-    known: set[str] = set()
+    keys: dict[str, None] = {}  # in the order in which they came
     rows: list[list[Any]] = []
     lines, nested = [], 0
     objects = _line_objects(text, name)
-    if not _BY_LINE.match(text) and len(text) <= limits.MAX_PIECE:
+    if not (text.isspace() or _BY_LINE.match(text)) and 0 < len(text) <= limits.MAX_PIECE:
         objects = _whole_objects(text, name, notes)
-    for number, piece, found in itertools.islice(
-        objects, PREVIEW_ROWS if reading.preview else None
-    ):
-        if list(found) == keys:
-            row = list(found.values())
-        else:
-            keys += [key for key in found if key not in known]
-            known.update(keys)
-            row = [found.get(key) for key in keys]
+    most = PREVIEW_ROWS if reading.preview else limits.MAX_ROWS + 1
+    for number, piece, found in itertools.islice(objects, most):
+        if found.keys() != keys.keys():
+            keys.update(dict.fromkeys(found))
+        row = list(map(found.get, keys))
         if ("[" in piece or piece.count("{") > 1) and any(isinstance(v, (list, dict)) for v in row):
             nested += 4 * sum(map(piece.count, ",[{:"))  # an object takes as much as four cells
         rows.append(row)
         lines.append(number)
         if len(keys) > MAX_COLUMNS:
             break  # and `header_names` refuses them
-        refuse_above("MAX_ROWS", len(rows), name)
         refuse_above("MAX_CELLS", len(rows) * len(keys) + nested, name)
-    names = header_names(keys, name)
+    names = header_names(list(keys), name)
     for row in rows:
         row += [None] * (len(names) - len(row))
     return TableRead(cell_table(rows, names, name, lines), notes)
@@ -148,16 +138,17 @@ def _line_objects(text: str, name: str) -> Iterator[tuple[int, str, dict]]:
             line = line[line.startswith("[{") or line == "[" :]
             line = line.removesuffix("]") if line.endswith("}]") or line == "]" else line
         if line:
-            refuse_above("MAX_PIECE", len(line), name, f"line {number}")
-            yield number, line, _parse_object(line, name, number)
+            if len(line) > limits.MAX_PIECE:
+                refuse_above("MAX_PIECE", len(line), name, f"line {number}")
+            if not isinstance(row := _parse_json(line, name, number), dict):
+                found = f"a JSON {type(row).__name__} where an object is needed"
+                raise FedkitError(f"{quote(name)}, line {number}: {found}")
+            yield number, line, row
 
 
 def _whole_objects(text: str, name: str, notes: list[str]) -> Iterator[tuple[int, str, dict]]:
     """Yield the objects of a JSON array, or of the one list in a JSON object, counted from 1."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise _not_json_error(error, name, getattr(error, "lineno", 1)) from None
+    found = _parse_json(text, name)
     levels = [found, *found.values()] if isinstance(found, dict) else []
     for level in (level for level in levels if isinstance(level, dict)):
         lists = {key: value for key, value in level.items() if _is_rows(value)}
@@ -177,61 +168,46 @@ def _is_rows(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
 
 
-def _parse_object(line: str, name: str, number: int) -> dict:
+def _parse_json(text: str, name: str, line: int | None = None) -> Any:
+    """Return what the JSON says. Raises FedkitError that names `line` (None: as the parser does)"""
     try:
-        row = json.loads(line)
+        return _PARSE(text)
     except (ValueError, RecursionError) as error:
-        raise _not_json_error(error, name, number) from None
-    if not isinstance(row, dict):
         raise FedkitError(
-            f"{quote(name)}, line {number}: a JSON {type(row).__name__} where an object is needed"
-        )
-    return row
-
-
-def _not_json_error(error: Exception, name: str, number: int) -> FedkitError:
-    return FedkitError(
-        f"{quote(name)}, line {number}: not JSON ({one_line_error(error)}); write one object per"
-        ' line, such as {"text": "...", "label": "..."}'
-    )
+            f"{quote(name)}, line {line or getattr(error, 'lineno', 1)}: not JSON"
+            f" ({one_line_error(error)}); write one object per line, such as"
+            ' {"text": "...", "label": "..."}'
+        ) from None
 
 
 def detect_delimiter(text: str, name: str) -> tuple[str, str, list[str]]:
     """Return the text, the delimiter of file `name`, and a note if its suffix promised another.
 
-    A first line such as sep=; names the delimiter, and is left empty in the text.
+    A first line such as sep=; names it, and is left empty in the text. Else best is one that cuts
+    the first rows into equally many cells (two or more), then one that cuts most of them so.
     """
     expected = "\t" if name.lower().endswith(".tsv") else ","
     if named := _NAMED_DELIMITER.match(text):
         text, delimiter = text[named.end() :], named[1]
     else:
-        delimiter = sniff_delimiter(text, expected)
+        delimiter = max(DELIMITERS, key=lambda one: (*_fit(text, one), one == expected))
     word = DELIMITERS.get(delimiter, quote(delimiter))
     note = f"{quote(name)} separates its cells by {word}, not {DELIMITERS[expected]}"
     return text, delimiter, [note] if delimiter != expected else []
 
 
-def sniff_delimiter(text: str, expected: str) -> str:
-    """Return the delimiter that fits the first rows best.
-
-    Best is one that cuts all of them into equally many cells (two or more), then one that cuts most
-    of them so, then `expected`.
-    """
-
-    def fit(delimiter: str) -> tuple[bool, int, bool]:
-        start = io.StringIO(text[:65_536], newline="")
-        rows = csv.reader(start, delimiter=delimiter, skipinitialspace=delimiter != "\t")
-        try:
-            widths = [len(row) for row in itertools.islice(rows, 50) if row]
-        except csv.Error:
-            return False, 0, delimiter == expected
-        if len(text) > 65_536 and len(widths) > 1:
-            widths.pop()  # the last row may be cut
-        usual = max(set(widths), key=widths.count, default=0)
-        width = usual if 2 * widths.count(usual) > len(widths) else max(widths[:1], default=0)
-        return width > 1 and len(set(widths)) == 1, width, delimiter == expected
-
-    return max(DELIMITERS, key=fit)
+def _fit(text: str, delimiter: str) -> tuple[bool, int]:
+    start = io.StringIO(text[:65_536], newline="")
+    rows = csv.reader(start, delimiter=delimiter, skipinitialspace=delimiter != "\t")
+    try:
+        widths = [len(row) for row in itertools.islice(rows, 50) if row]
+    except csv.Error:
+        return False, 0
+    if len(text) > 65_536 and len(widths) > 1:
+        widths.pop()  # the last row may be cut
+    usual = max(set(widths), key=widths.count, default=0)
+    width = usual if 2 * widths.count(usual) > len(widths) else max(widths[:1], default=0)
+    return width > 1 and len(set(widths)) == 1, width
 
 
 def split_lines(text: str) -> Iterator[str]:
@@ -258,7 +234,8 @@ def iter_rows(text: str, delimiter: str, name: str) -> Iterator[NumberedRow]:
         nonlocal length
         for piece in split_lines(text):
             length += len(piece)
-            refuse_above("MAX_PIECE", length, name, f"the row of line {line}")
+            if length > limits.MAX_PIECE:  # asked here: a call for each line takes its time
+                refuse_above("MAX_PIECE", length, name, f"the row of line {line}")
             yield piece
 
     reader = csv.reader(weighed_lines(), delimiter=delimiter, strict=True)
@@ -267,7 +244,8 @@ def iter_rows(text: str, delimiter: str, name: str) -> Iterator[NumberedRow]:
             length = 0
             if row:
                 cells += len(row)
-                refuse_above("MAX_CELLS", cells, name)
+                if cells > limits.MAX_CELLS:
+                    refuse_above("MAX_CELLS", cells, name)
                 yield line, row
             line = reader.line_num + 1
     except csv.Error as error:
@@ -279,19 +257,14 @@ def decode_text(data: bytes, name: str, encoding: str | None = None) -> tuple[st
     """Return the text in the bytes of file `name`, and notes on how it was decoded.
 
     utf-8-sig is tried first, strictly, then `guess_encoding`. A given `encoding` is used strictly
-    and alone. Raises FedkitError for an empty file, bytes that do not fit, an unknown encoding,
-    UTF-16 without `encoding`, and binary data.
+    and alone. Raises FedkitError for bytes that do not fit, an unknown encoding, UTF-16 without
+    `encoding`, and binary data.
     """
     _refuse_other_formats(data, name, encoding)
     _refuse_long_lines(data, name)
     text, notes = _decode(data, name, encoding)
     if "\ufeff" in text:  # files were joined
         text = _JOINED.sub("", text)
-    if not _FILLED.search(text):
-        raise FedkitError(
-            f"{quote(name)} is empty; the first row must name the columns, one example per row"
-            " below"
-        )
     return _blank_control(text.removeprefix("\ufeff").rstrip("\x1a"), name, notes), notes
 
 
@@ -307,18 +280,11 @@ def _blank_control(text: str, name: str, notes: list[str]) -> str:
 
 
 def _refuse_other_formats(data: bytes, name: str, encoding: str | None) -> None:
-    for magic, what in _MAGIC.items():
-        if data.startswith(magic):
-            raise FedkitError(
-                f"{quote(name)} is {what}, not text; give it the suffix it should have, or save"
-                " as CSV"
-            )
-    wide = "utf-32" if data[:4] == b"\xff\xfe\x00\x00" else "utf-16"
-    looks = wide if data[:2] in UTF_16 else "iso2022_jp" if _ISO_2022_JP.search(data) else None
-    if encoding is None and looks:
-        raise FedkitError(
-            f"{quote(name)} looks like {looks.upper()}; add --encoding {looks}, or save it as UTF-8"
-        )
+    for other in _FOREIGN:
+        start, part = (other.get(key, "").encode("latin-1") for key in ("starts", "holds"))
+        is_open = encoding is None or not other.get("may_be_named")
+        if is_open and data.startswith(start) and part in data:
+            raise FedkitError(f"{quote(name)} {other['said']}")
     if encoding is None and b"\0" in data:
         raise _not_text_error(name, data.count(0), "zero byte")
 
@@ -340,30 +306,24 @@ def _not_text_error(name: str, number: int, what: str) -> FedkitError:
 
 
 def _decode(data: bytes, name: str, encoding: str | None) -> tuple[str, list[str]]:
-    if encoding is not None:
-        return _decode_as(data, name, encoding), []
+    try:
+        return data.decode("utf-8-sig" if encoding is None else encoding), []
+    except UnicodeError as error:
+        if encoding is not None:
+            raise FedkitError(
+                f"{quote(name)} is not {quote(encoding)} ({one_line_error(error)});"
+                " leave --encoding out to try utf-8, cp932 and cp1252"
+            ) from None
+    except (LookupError, ValueError):
+        raise FedkitError(
+            f"unknown encoding {quote(encoding)}; --encoding takes names such as utf-8, cp932,"
+            " euc-jp, utf-16"
+        ) from None
     guessed = guess_encoding(data, name)
     text = data.decode(guessed)
-    if guessed == "utf-8-sig":
-        return text, []
     sample = next((line for line in text.splitlines() if not line.isascii()), "")
     note = (
         f"{quote(name)} is not UTF-8 and was read as {guessed}: {quote(sample, 40)}"
         " (name --encoding if that looks wrong)"
     )
     return text, [note]
-
-
-def _decode_as(data: bytes, name: str, encoding: str) -> str:
-    try:
-        return data.decode(encoding)
-    except UnicodeError as error:
-        raise FedkitError(
-            f"{quote(name)} is not {quote(encoding)} ({one_line_error(error)});"
-            " leave --encoding out to try utf-8, cp932 and cp1252"
-        ) from None
-    except (LookupError, ValueError):
-        raise FedkitError(
-            f"unknown encoding {quote(encoding)}; --encoding takes names such as utf-8, cp932,"
-            " euc-jp, utf-16"
-        ) from None

@@ -19,7 +19,7 @@ from fedkit.data.limits import MAX_COLUMNS, clean_name, refuse_above
 from fedkit.data.readers import table
 from fedkit.data.readers.table import MergedRange, NumberedRow, Reading, TableRead
 
-_RANGE = rb' [^<>]{0,40}?ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"'
+_RANGE = rb' [^<>]{0,40}?ref="([A-Z]{1,3}\d{1,7}:[A-Z]{1,3}\d{1,7})"'
 _MERGE = re.compile(rb"<(?:\w{1,9}:)?mergeCell" + _RANGE)
 _SIZE = re.compile(rb"<(?:\w{1,9}:)?dimension" + _RANGE)
 _STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w{1,40})/")  # Strict Open XML's names
@@ -41,7 +41,7 @@ def read_book(book: Any, data: bytes, name: str, reading: Reading) -> TableRead:
     """Return a sheet of an open workbook as a table, see `read_excel`."""
     from fedkit.data.readers.sheet_cells import SheetCells
 
-    with _readable(name):
+    with readable(name):
         chosen, notes = choose_sheet(book, name, reading.sheet)
         merges = read_merged_ranges(data, chosen)
         title = f"{name}, sheet {chosen.title}"
@@ -52,13 +52,17 @@ def read_book(book: Any, data: bytes, name: str, reading: Reading) -> TableRead:
 
 
 @contextmanager
-def _readable(name: str) -> Iterator[None]:
+def readable(name: str, what: str = "Excel") -> Iterator[None]:
+    """Raise FedkitError for whatever a library raises in here. what: the kind of the file `name`"""
     try:
         yield
     except FedkitError:
         raise
-    except Exception as error:  # openpyxl lets whatever broke inside it pass
-        raise damaged_file_error(name, "Excel", error) from None
+    except Exception as error:  # of the library, of what it uses, or dates that Python cannot hold
+        raise FedkitError(
+            f"{quote(name)} is not a readable {what} file ({one_line_error(error)}); open and save"
+            " it again, or give CSV"
+        ) from None
 
 
 def open_workbook(data: bytes, name: str) -> Any:
@@ -67,12 +71,14 @@ def open_workbook(data: bytes, name: str) -> Any:
     from openpyxl.reader.excel import ExcelReader
     from openpyxl.styles.stylesheet import apply_stylesheet
 
-    with _readable(name):
+    from fedkit.data.readers.sheet_cells import read_strings
+
+    with readable(name):
         reader = ExcelReader(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
         reader.archive = WeighedZip(io.BytesIO(data))
         reader.archive.title = name
         reader.read_manifest()
-        _read_strings(reader)
+        read_strings(reader)
         reader.read_workbook()
         apply_stylesheet(reader.archive, reader.wb)
         # XlsxWriter stores 0 for each formula, and lets Excel calculate
@@ -112,13 +118,11 @@ def choose_sheet(book: Any, name: str, sheet: str | None) -> tuple[Any, list[str
     others = [s for s in book.sheets if s is not first]
     how = "first visible sheet" if first is visible[0] else "the sheet that looks like a table,"
     note = f"{quote(name)}: {how} {quote(first.title)} of {len(book.sheets)}"
+    alike = [s for s in others if s in peeks and peeks[s][0] == peeks[first][0]]
     for what, sheets in (
         ("not read", [s for s in others if s in visible]),
         ("hidden and not read", [s for s in others if s not in visible]),
-        (
-            "with the same columns, to be put into one",
-            [s for s in others if s in peeks and peeks[s][0] == peeks[first][0]],
-        ),
+        ("with the same columns, to be put into one", alike),
     ):
         note += f"; {what}: {quoted_list((s.title for s in sheets), 6)}" if sheets else ""
     return first, [f"{note} (name --sheet to choose)"]
@@ -146,7 +150,7 @@ def read_merged_ranges(data: bytes, sheet: Any) -> list[MergedRange]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive, archive.open(sheet.path) as file:
         rest = b""
         while (chunk := file.read(1 << 20)) and len(found) < 10_000:
-            found += [_parse_range(*match) for match in _MERGE.findall(rest + chunk)]
+            found += map(_parse_range, _MERGE.findall(rest + chunk))
             rest = chunk[-200:]  # a range that was cut is found with the next piece
     return found
 
@@ -163,10 +167,8 @@ def iter_sheet_rows(sheet: Any, name: str, cells: Any) -> Iterator[NumberedRow]:
             refuse_above("MAX_ROWS", max(line, count), name)
             filled = [c for c, v in found.items() if not isinstance(v, str) or v.strip()]
             if (width := max(filled, default=0)) > MAX_COLUMNS:
-                raise FedkitError(
-                    f"{quote(name)}, row {line} reaches column {width:,}; at most"
-                    f" {MAX_COLUMNS:,} are read"
-                )
+                at_most = f"at most {MAX_COLUMNS:,} are read"
+                raise FedkitError(f"{quote(name)}, row {line} reaches column {width:,}; {at_most}")
             number += max(width, nodes // 3)
             refuse_above("MAX_SHEET_CELLS", number, name)
             length += sum(len(value) for value in found.values() if isinstance(value, str))
@@ -174,15 +176,6 @@ def iter_sheet_rows(sheet: Any, name: str, cells: Any) -> Iterator[NumberedRow]:
             if line > last and filled:
                 yield line, [found.get(column) for column in range(1, width + 1)]
             last = max(last, line)
-
-
-def damaged_file_error(name: str, what: str, error: Exception) -> FedkitError:
-    """Return the FedkitError for a file that its library cannot read. what: Excel or Parquet."""
-    reason = one_line_error(error)
-    return FedkitError(
-        f"{quote(name)} is not a readable {what} file ({reason}); open and save it again, or give"
-        " CSV"
-    )
 
 
 class WeighedZip(zipfile.ZipFile):
@@ -234,28 +227,8 @@ class _Sheet:
         self.parent, self.title, self.sheet_state, self.path = book, title, state, path
         with book._archive.open(path) as file:
             found = _SIZE.search(file.read(1 << 16))
-        size = _parse_range(*found.groups()) if found else None
-        self.max_row = size[2] if size else None
-        self.max_column = size[3] if size else None
-
-
-def _read_strings(reader: Any) -> None:
-    """Read the shared strings as openpyxl does, but without an object for each."""
-    from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
-    from openpyxl.xml.functions import iterparse
-
-    from fedkit.data.readers.sheet_cells import rich_text
-
-    if (part := reader.package.find(SHARED_STRINGS)) is None:
-        return
-    reader.archive.tags, usual = 4 * limits.MAX_ROWS, reader.archive.tags
-    with reader.archive.open(part.PartName[1:]) as file:
-        for _, node in iterparse(file):
-            if node.tag == f"{{{SHEET_MAIN_NS}}}si":
-                reader.shared_strings.append(rich_text(node))
-                node.clear()
-                reader.archive.nbytes = 0
-    reader.archive.tags = usual
+        size: tuple[int | None, ...] = _parse_range(found[1]) if found else (None, None)
+        self.max_row, self.max_column = size[-2:]
 
 
 def _add_sheets(reader: Any, name: str) -> None:
@@ -271,15 +244,11 @@ def _add_sheets(reader: Any, name: str) -> None:
     ]
 
 
-def _parse_range(left: bytes, top: bytes, right: bytes, bottom: bytes) -> MergedRange:
-    from openpyxl.utils import column_index_from_string
+def _parse_range(ref: bytes) -> MergedRange:
+    from openpyxl.utils import range_boundaries
 
-    return (
-        int(top),
-        column_index_from_string(left.decode()),
-        int(bottom),
-        column_index_from_string(right.decode()),
-    )
+    left, top, right, bottom = range_boundaries(ref.decode())
+    return top, left, bottom, right
 
 
 def _check_zip(data: bytes, name: str) -> None:
@@ -292,12 +261,8 @@ def _check_zip(data: bytes, name: str) -> None:
         raise FedkitError(
             f"{quote(name)} is empty (0 bytes); give an .xlsx file with a header and rows"
         )
-    try:
+    with readable(name):
         if data.count(b"PK\1\2") > MAX_PARTS:
             raise ValueError(f"more than {MAX_PARTS:,} parts")
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             refuse_above("MAX_UNPACKED", sum(item.file_size for item in archive.infolist()), name)
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        if isinstance(error, FedkitError):
-            raise
-        raise damaged_file_error(name, "Excel", error) from None
