@@ -108,8 +108,10 @@ class RoundTime:
         """The visit of each client that took part, in the order of the record; computed once."""
         rows = zip(self.clients, self.devices, self.times.tolist())
         return tuple(
-            VisitSpan(c.id, device, self._status(c, times[-1]), *times, staleness=c.staleness)
-            for c, device, times in rows
+            VisitSpan(
+                c.id, device, self._status(c, end), begin, downloaded, trained, end, c.staleness
+            )
+            for c, device, (begin, downloaded, trained, end) in rows
         )
 
     @property
