@@ -383,8 +383,8 @@ def _new_folder(root: str, name: str) -> Path:
 # all in the order of --help
 RUNS = (run, baselines, compare, sweep, replay)
 PROMISES = (epsilon_command, account_command, attack_command, brief_command, audit_command)
-GROUND = (methods, demo, check_command, data, models, doctor)
-for function in (*RUNS, *PROMISES, *GROUND, lab_command, showcase_command, advise):
+BASICS = (methods, demo, check_command, data, models, doctor)
+for function in (*RUNS, *PROMISES, *BASICS, lab_command, showcase_command, advise):
     flags.add_command(app, function)
 
 
