@@ -162,12 +162,8 @@ def _with_words(parameter: inspect.Parameter, described: dict[str, tuple]) -> in
         parsers = [PARSERS[k] for k in (kind, *get_args(kind), name) if k in PARSERS]
         words: dict[str, Any] = {"metavar": metavar, "help": help, "parser": (*parsers, None)[0]}
         flag = "--" + name.removeprefix("as_").replace("_", "-")
-        kind = Annotated[
-            kind,
-            typer.Argument(**words)
-            if group == "arguments"
-            else typer.Option(flag, rich_help_panel=GROUPS[group], **words),
-        ]
+        option = typer.Option(flag, rich_help_panel=GROUPS[group], **words)
+        kind = Annotated[kind, typer.Argument(**words) if group == "arguments" else option]
     return parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=kind)
 
 

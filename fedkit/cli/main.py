@@ -380,28 +380,11 @@ def _new_folder(root: str, name: str) -> Path:
     return Path(root) / f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
-COMMANDS = (  # in the order of --help
-    run,
-    baselines,
-    compare,
-    sweep,
-    replay,
-    epsilon_command,
-    account_command,
-    attack_command,
-    brief_command,
-    audit_command,
-    methods,
-    demo,
-    check_command,
-    data,
-    models,
-    doctor,
-    lab_command,
-    showcase_command,
-    advise,
-)
-for function in COMMANDS:
+# all in the order of --help
+RUNS = (run, baselines, compare, sweep, replay)
+PROMISES = (epsilon_command, account_command, attack_command, brief_command, audit_command)
+BASICS = (methods, demo, check_command, data, models, doctor)
+for function in (*RUNS, *PROMISES, *BASICS, lab_command, showcase_command, advise):
     flags.add_command(app, function)
 
 

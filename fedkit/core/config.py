@@ -10,16 +10,9 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import printable_line
 
 MACHINE_SETTINGS = ("device", "dtype", "engine")  # may differ when a run or sweep goes on
-PARTITION_SETTINGS = (  # settings that decide which texts every client has
-    "data",
-    "text",
-    "label",
-    "client",
-    "encoding",
-    "clients",
-    "examples_per_client",
-    "partition",
-)
+READING_SETTINGS = ("data", "text", "label", "client", "encoding")
+# settings that decide which texts every client has
+PARTITION_SETTINGS = (*READING_SETTINGS, "clients", "examples_per_client", "partition")
 DATA_SETTINGS = (*PARTITION_SETTINGS, "model", "max_tokens")  # which tokens every client has
 LARGEST = 2**63  # beyond any setting
 SETTING_TYPES: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "float": (int, float)}
@@ -146,11 +139,8 @@ def parse_spec(spec: str, kind: str = "") -> tuple[str, dict[str, str]]:
         if not equals and place == 0:
             key, value = "", key
         elif not (key and equals and value):
-            lists = (
-                "; several values are joined by '|', in quotes"
-                if "=" in rest and not equals
-                else ""
-            )
+            several = "; several values are joined by '|', in quotes"
+            lists = several if "=" in rest and not equals else ""
             raise FedkitError(
                 f"{said}: expected key=value after {name!r}, got {item!r}; example:"
                 f" lora:r=8,alpha=16{lists}"

@@ -91,8 +91,9 @@ def make_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
+        what = "a file" if folder.exists() else "a link to what is not there"
         raise FedkitError(
-            f"cannot write below {folder}: it is a file; choose another place"
+            f"cannot write below {folder}: it is {what}; choose another place"
         ) from None
     except OSError as error:
         raise write_error(folder, error) from None

@@ -90,18 +90,8 @@ class ProgressMeter:
         worked, elapsed = self.steps - self.skipped, self.notified - self.started
         left = elapsed / worked * (self.total - self.steps) if worked > 3 else None
         done = min(self.steps / self.total, 1.0)
-        where = Progress(
-            self.stage,
-            round_number,
-            self.rounds,
-            client,
-            self.accuracy,
-            self.nbytes,
-            done,
-            left,
-            self.epsilon,
-        )
-        self.listener(where)
+        known = self.accuracy, self.nbytes, done, left, self.epsilon
+        self.listener(Progress(self.stage, round_number, self.rounds, client, *known))
 
 
 class BackgroundQueue(Generic[Work]):

@@ -11,20 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Required
 
+import pydantic
 from annotated_types import Ge, Le
-from pydantic import (
-    AfterValidator,
-    AllowInfNan,
-    BeforeValidator,
-    Field,
-    GetPydanticSchema,
-    InstanceOf,
-    Strict,
-    TypeAdapter,
-    ValidationError,
-    WrapValidator,
-    with_config,
-)
+from pydantic import Field, Strict, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from fedkit.core.config import RunConfig
@@ -38,14 +27,14 @@ MAX_BYTES = 2**28  # of a run.json: about a million visits
 CHECKED: Any = {"extra": "forbid", "revalidate_instances": "always"}  # of the classes below
 
 # a file name that is not UTF-8 is a str with lone surrogates, which pydantic's own str refuses
-Text = InstanceOf[str]
+Text = pydantic.InstanceOf[str]
 Count = Annotated[int, Strict(), Ge(0), Le(LARGEST)]
 # files write NaN as null, and `read_json` refuses it: it only comes from this process
-NAN = WrapValidator(lambda value, check: value if value != value else check(value))
-Number = Annotated[float, Strict(), AllowInfNan(False), NAN]
+NAN = pydantic.WrapValidator(lambda value, check: value if value != value else check(value))
+Number = Annotated[float, Strict(), pydantic.AllowInfNan(False), NAN]
 Amount = Annotated[float, Strict(), Ge(0), Le(LARGEST), NAN]
 Share = Annotated[float, Strict(), Ge(0), Le(1), NAN]
-NULL = BeforeValidator(lambda value: math.nan if value is None else value)
+NULL = pydantic.BeforeValidator(lambda value: math.nan if value is None else value)
 
 
 FileName = Annotated[str, Field(pattern=r"^(\w[\w.-]*/)*\w[\w.-]*$")]  # below the run's folder
@@ -126,7 +115,7 @@ def _check_config(config: dict[str, Any]) -> dict[str, Any]:
 
 
 SETTINGS = RunConfig.__dataclass_fields__
-CheckedBlock = Annotated[dict[str, Any], GetPydanticSchema(lambda _, make: make(Block))]
+CheckedBlock = Annotated[dict[str, Any], pydantic.GetPydanticSchema(lambda _, make: make(Block))]
 
 
 @dataclass(frozen=True)
@@ -185,7 +174,7 @@ class Run:
 
     __pydantic_config__ = CHECKED
     method: Text
-    config: Annotated[dict[str, Any], AfterValidator(_check_config)]
+    config: Annotated[dict[str, Any], pydantic.AfterValidator(_check_config)]
     environment: CheckedBlock
     data: CheckedBlock
     model: CheckedBlock
@@ -212,10 +201,8 @@ class Run:
         """Rebuild a run from parsed JSON. Raises FedkitError when it is not a fedkit run record."""
         if not isinstance(values, dict) or values.get("schema") != SCHEMA:
             given = values.get("schema") if isinstance(values, dict) else None
-            if isinstance(given, str):
-                found = given[:40]
-            else:
-                found = type(values if given is None else given).__name__
+            kind = type(values if given is None else given).__name__
+            found = given[:40] if isinstance(given, str) else kind
             raise FedkitError(f"not a fedkit run record: schema is {found!r}, expected {SCHEMA!r}")
         values = dict(values)
         if "digest" in values and values.pop("digest") != _digest(values):
@@ -257,9 +244,10 @@ class Run:
                 f"no run record at {folder}; give a folder that `fedkit run --out` wrote"
             ) from None
         except (OSError, ValueError) as error:
+            ours = path.suffix == ".json" or isinstance(error, OSError)
+            why = one_line_error(error) if ours else "it is no run"
             raise FedkitError(
-                f"cannot read {path}: {one_line_error(error)}; give a folder that"
-                " `fedkit run --out` wrote"
+                f"cannot read {path}: {why}; give a folder that `fedkit run --out` wrote"
             ) from None
         return cls.from_dict(values)
 
@@ -319,7 +307,7 @@ def check_run(values: dict[str, Any] | Run) -> Run:
     """
     try:
         run = _run_type().validate_python(values)
-    except ValidationError as error:
+    except pydantic.ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(printable_line(part) for part in first["loc"]) or "all of it"
         given = first["input"]

@@ -12,7 +12,7 @@ Params = dict[str, Tensor]
 # name of the mean sentence vector as released, shape (d,): private training of the head is about it
 CENTRE_NAME = "centre"
 
-# end of the name of a control variate, after that of its tensor (see federated.scaffold.Scaffold)
+# end of the name of a control variate, after that of its tensor (see federated.strategies.Scaffold)
 CONTROL_SUFFIX = ".control"
 
 

@@ -189,15 +189,10 @@ class CostModel:
         # fast: values, two moments, gradient and two copies, of each seat
         moments = 6 * self._seats if self.fast else 3
         step = SLACK * self._step() + share * (moments + training)
-        return Footprint(
-            int(BASE),
-            self._weights(),
-            int(self.texts.number * (TOKEN * self.texts.mean + TEXT)),
-            self._workspace(visits),
-            self._store() if self.fast else 0,
-            int(max(step, SLACK * self._read())),
-            int(exchanging * share),
-        )
+        data = int(self.texts.number * (TOKEN * self.texts.mean + TEXT))
+        store, work = self._store() if self.fast else 0, int(max(step, SLACK * self._read()))
+        kept = int(BASE), self._weights(), data, self._workspace(visits), store
+        return Footprint(*kept, work, int(exchanging * share))
 
     @property
     def _bytes(self) -> int:

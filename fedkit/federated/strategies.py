@@ -1,4 +1,4 @@
-"""The strategies against client drift: the short ones, and the table of all.
+"""The strategies against client drift, and the table of all; `fedopt` has the adaptive ones.
 
 A strategy acts in local training, in the weights, and in the server's step; the mean of a round's
 updates is made in `aggregation`.
@@ -6,6 +6,7 @@ updates is made in `aggregation`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,14 +15,12 @@ import torch
 from torch import Tensor
 
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import read_packaged_table
 from fedkit.core.spec import build_entry
-from fedkit.core.tensors import Params
-from fedkit.federated.fedbuff import FedBuff
+from fedkit.core.tensors import CONTROL_SUFFIX, Params
 from fedkit.federated.fedopt import FedAdagrad, FedAdam, FedYogi
 from fedkit.federated.interfaces import State, Strategy, UpdateSummary, staleness_discount
 from fedkit.federated.local.train import ClientUpdate
-from fedkit.federated.qfedavg import QFedAvg
-from fedkit.federated.scaffold import Scaffold
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,90 @@ class FedNova(Strategy):
         return effective * sum(a.weight for a in arrived) / whole
 
 
+@dataclass(frozen=True)
+class Scaffold(Strategy):
+    """Clients' gradients are corrected by control variates, which travel too: c - c_i (Karimireddy
+    et al., 2020).
+
+    c_i becomes the mean gradient of the client's steps; with plain SGD that is the paper's option
+    II, c_i - c + (w_start - w_end) / (K lr), and it means something under AdamW as well. lr: of the
+    server.
+    """
+
+    lr: float = 1.0
+    plain_mean = uses_controls = True
+    needs = "twice the traffic; --aggregate mean, --share all"
+
+    def init(self, shared: Params, clients: int) -> State:
+        controls = {n + CONTROL_SUFFIX: torch.zeros_like(t) for n, t in shared.items()}
+        return controls | {"clients": torch.tensor(float(clients))}
+
+    def broadcast(self, state: State) -> Params:
+        return {n: t for n, t in state.items() if n.endswith(CONTROL_SUFFIX)}
+
+    def server_change(self, delta: Params, state: State, arrived: int) -> tuple[Params, State]:
+        """c moves by |arrived| / clients times the mean change of the clients' c_i."""
+        share = arrived / float(state["clients"])
+        moved = {n: state[n] + share * t for n, t in delta.items() if n.endswith(CONTROL_SUFFIX)}
+        return {n: self.lr * t for n, t in delta.items() if n not in moved}, state | moved
+
+
+@dataclass(frozen=True)
+class QFedAvg(Strategy):
+    """q-fair: clients with a higher loss before training count more, loss^q (q-FedAvg: Li et al.,
+    2020).
+
+    lr: of the clients, 1 / L in the paper; its step is sum_i F_i^q L delta_i / sum_i (q F_i^(q-1)
+    L^2 ||delta_i||^2 + L F_i^q).
+    """
+
+    q: float = 0.2
+    lr: float = 1.0
+    plain_mean = needs_norms = True
+    reports = ("loss",)
+    needs = "every client counts alike but for its loss; --weights is not used"
+
+    def update_weight(self, update: ClientUpdate, base: float) -> float:
+        return (update.metrics["loss"] + 1e-10) ** self.q
+
+    def mean_scale(self, arrived: Sequence[UpdateSummary]) -> float:
+        steep, q = 1 / self.lr, self.q
+        norms = sum(
+            q * (a.loss + 1e-10) ** (q - 1) * steep**2 * a.square + steep * a.weight
+            for a in arrived
+        )
+        return steep * sum(a.weight for a in arrived) / norms
+
+
+@dataclass(frozen=True)
+class FedBuff(Strategy):
+    """Asynchronous: a step whenever `buffer` updates are there, each divided by (1 +
+    staleness)^power (Nguyen et al., 2022).
+
+    buffer: 0 for half of the clients. lr: of the server. Clients never wait: who has sent starts
+    again at once.
+    """
+
+    buffer: int = 0
+    power: float = 0.5
+    lr: float = 1.0
+    plain_mean = asynchronous = True
+    needs = "devices and link decide the order; --aggregate mean, no --deadline"
+
+    def update_weight(self, update: ClientUpdate, base: float) -> float:
+        return base * staleness_discount(update, self.power)
+
+    def mean_scale(self, arrived: Sequence[UpdateSummary]) -> float:
+        """Return the factor that divides by the weights without staleness.
+
+        Old updates then make a smaller step, not only a smaller share.
+        """
+        return self.lr * sum(a.weight for a in arrived) / sum(a.base for a in arrived)
+
+    def buffer_size(self, clients: int) -> int:
+        return min(self.buffer or math.ceil(clients / 2), clients)
+
+
 def make_strategy(spec: str) -> Strategy:
     """Return the strategy of 'name:key=value,...'. Raises FedkitError naming what is allowed."""
     strategy = build_entry("strategy", STRATEGIES, spec)
@@ -110,17 +193,7 @@ def make_strategy(spec: str) -> Strategy:
     return strategy
 
 
-RANGES = {  # allowed values of a parameter, for every strategy that has it
-    "mu": (0, 1000),
-    "tau": (1e-12, 100),
-    "momentum": (0, 0.9999),
-    "lr": (1e-9, 1000),
-    "beta1": (0, 0.9999),
-    "beta2": (0, 0.99999),
-    "q": (0, 10),
-    "buffer": (0, 100_000),
-    "power": (0, 10),
-}
+RANGES = read_packaged_table("fedkit.federated", "ranges.toml")
 
 STRATEGIES: dict[str, type[Strategy]] = {
     "fedavg": FedAvg,

@@ -192,20 +192,20 @@ def _parse_mix(
 ) -> tuple[MixPart[Profile], ...]:
     items = [item.strip() for item in spec.split(",")]
     named = [item.rpartition("=") for item in items]
+    names, shares = [name for name, _, _ in named], [_share(text) for _, _, text in named]
     if len(items) == 1:
         try:
             return (MixPart(spec.strip(), parse(spec), 1.0),)
         except FedkitError:
-            (name, _, share), is_mix = named[0], False
+            is_mix = False
             with suppress(FedkitError):
-                is_mix = _is_share(share) and bool(parse(name))
+                is_mix = shares[0] > 0 and bool(parse(names[0]))
             if not is_mix:
                 raise
-    if wrong := [item for item, (_, _, share) in zip(items, named) if not _is_share(share)]:
+    if wrong := [item for item, share in zip(items, shares) if not share > 0]:
         raise FedkitError(
             f"{kind} {spec!r}: {wrong[0]!r} has no share above 0; write a mix such as {example}"
         )
-    names, shares = [item[0] for item in named], [float(item[2]) for item in named]
     total, parts = math.fsum(shares), all(share in range(1, 10) for share in shares)
     whole = parts or abs(total - 1) <= 1 / 99 or abs(total - 100) <= 100 / 99
     if not whole or len(set(names)) < len(names):
@@ -218,11 +218,13 @@ def _parse_mix(
     return tuple(MixPart(name, parse(name), share / total) for name, share in zip(names, shares))
 
 
-def _is_share(text: str) -> bool:
+def _share(text: str) -> float:
+    """Return what follows '=': 0.5 of '0.5' and '50%', 50 of '50'; 0 for what is no share."""
     try:
-        return 0 < float(text) < math.inf
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
-        return False
+        return 0.0
+    return share if 0 < share < math.inf else 0.0
 
 
 def _format_bits(per_second: float) -> str:

@@ -139,12 +139,9 @@ class World:
     def _columns(self) -> tuple[np.ndarray, ...]:
         """Rates, shape (2, clients), and latency, jitter and slowdown, shape (clients,)."""
         rates = np.array([(k.rate(k.down), k.rate(k.up)) for k in self.links]).reshape(-1, 2).T
-        return (
-            rates,
-            np.array([k.latency for k in self.links]),
-            np.array([k.jitter for k in self.links]),
-            np.array([parse_device(name).slowdown for name in self.devices]),
-        )
+        latency, jitter = np.array([(k.latency, k.jitter) for k in self.links]).reshape(-1, 2).T
+        slowdown = np.array([parse_device(name).slowdown for name in self.devices])
+        return rates, latency, jitter, slowdown
 
 
 def round_ends(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fedkit.core.files import read_packaged_table
 from fedkit.core.formatting import printable_line
 
 
@@ -17,19 +18,8 @@ class MethodStyle:
     dash: str = "dash"
 
 
-METHODS: dict[str, MethodStyle] = {
-    "majority": MethodStyle("Majority class", "Majority class", "#8c8c8c", "dot"),
-    "frozen-pooled": MethodStyle(
-        "Frozen encoder + logistic regression, pooled", "Frozen, pooled", "#e69f00"
-    ),
-    "frozen-local": MethodStyle(
-        "Frozen encoder + logistic regression, local only", "Frozen, local", "#56b4e9"
-    ),
-    "local": MethodStyle("Local only", "Local only", "#d55e00"),
-    "pooled": MethodStyle("Pooled (centralized)", "Pooled", "#009e73"),
-    "full": MethodStyle("Full tuning, pooled", "Full tuning", "#cc79a7"),
-    "federated": MethodStyle("Federated", "Federated", "#0072b2", "solid"),
-}
+ROWS = read_packaged_table("fedkit.results", "method_style.toml")
+METHODS: dict[str, MethodStyle] = {method: MethodStyle(**row) for method, row in ROWS.items()}
 
 
 def method_style(method: str) -> MethodStyle:

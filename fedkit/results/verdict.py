@@ -228,17 +228,13 @@ class Verdict:
         }
         only = measures.only_holders(self.run)
         together, alone = _own_by_client(self.runs), _own_by_client(self.partners.get(ALONE, ()))
-        return tuple(
-            ClientVerdict(
-                printable_line(name),
-                size,
-                size / max(sum(sizes.values()), 1),
-                tuple(printable_line(label) for label, holder in only.items() if holder == name),
-                alone.get(name, math.nan),
-                together.get(name, math.nan),
-            )
-            for name, size in sizes.items()
-        )
+        found = []
+        for name, size in sizes.items():
+            share = size / max(sum(sizes.values()), 1)
+            own = tuple(printable_line(label) for label, holder in only.items() if holder == name)
+            accuracies = (known.get(name, math.nan) for known in (alone, together))
+            found.append(ClientVerdict(printable_line(name), size, share, own, *accuracies))
+        return tuple(found)
 
     def mean(self, kind: str, measure: Measure) -> MeanOverSeeds:
         """Return the mean of a measure for this method ('federated') or one of its baselines."""

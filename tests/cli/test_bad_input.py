@@ -344,7 +344,10 @@ RECORDS = {
     "compare nothing": ("compare", "RUN missing compare --help"),
     "compare a folder that is not there": ("compare nope", "no run record nope fedkit run"),
     "compare a folder without runs": ("compare data", "no run record data fedkit run"),
-    "compare a file that is no record": ("compare data/train.csv", "cannot read data/train.csv"),
+    "compare a file that is no record": (
+        "compare data/train.csv",
+        "cannot read data/train.csv: it is no run; give a folder that `fedkit run --out` wrote",
+    ),
     "record cut short": ("compare cut-short", "cannot read cut-short/run.json"),
     "record of another kind": ("compare foreign", "not a fedkit run record schema 'something/1'"),
     "record is a list": ("compare listed", "not a fedkit run record"),

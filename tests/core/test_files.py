@@ -93,6 +93,17 @@ def test_a_linked_folder_below_is_refused_and_one_above_is_not(tmp_path):
         assert f"{out / 'state'} is a link" in refusal(refuse_links, place, out)
 
 
+@pytest.mark.parametrize("kind", ["a file", "a link to what is not there"])
+def test_a_folder_below_what_is_none_is_refused_and_named(kind, tmp_path):
+    place = tmp_path / "place"
+    if kind == "a file":
+        place.write_text("mine")
+    else:
+        place.symlink_to(tmp_path / "gone")
+    with pytest.raises(FedkitError, match=f"below {place}: it is {kind}; choose another place"):
+        files.make_folder(place)
+
+
 def test_readers_never_see_half_a_file(tmp_path):
     """Two writers and a reader at the same time."""
     path, stop, torn = write_json(tmp_path / "run.json", {"a": 0}), threading.Event(), []

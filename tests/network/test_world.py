@@ -196,6 +196,8 @@ def test_a_mix_is_dealt_by_the_largest_remainder_and_shuffled_by_the_seed():
         assert np.bincount(assign_parts(parts, clients, 0)).tolist() == [n for n in counts if n]
     assert parse_devices("old-pc=7,gpu-server=3") == parts, "shares are made to add up"
     assert parse_devices("old-pc=70,gpu-server=30") == parts, "per cent"
+    assert parse_devices("old-pc=70%,gpu-server=30 %") == parts, "per cent with its sign"
+    assert parse_devices("old-pc=70%,gpu-server=0.3") == parts, "and without"
     assert len(parse_devices("old-pc=0.33,laptop=0.33,phone=0.33")) == 3, "rounded thirds"
     dealt = [tuple(assign_parts(parts, 10, seed)) for seed in range(20)]
     assert dealt[0] == tuple(assign_parts(parts, 10, 0)) and len(set(dealt)) > 10
@@ -227,6 +229,9 @@ def test_a_mix_of_links_may_hold_written_ones():
         (parse_devices, "old-pc=0.5,cray=0.5", "'cray' is not known"),
         (parse_devices, "old-pc=0.5,phone", "'phone' has no share"),
         (parse_devices, "old-pc=0,phone=1", "'old-pc=0'"),
+        (parse_devices, "old-pc=%,phone=1", "'old-pc=%' has no share"),
+        (parse_devices, "old-pc=5%%,phone=1", "'old-pc=5%%' has no share"),
+        (parse_devices, "old-pc=1%,phone=3%", "the shares are 4 % in all"),
         (parse_devices, "old-pc=-1,phone=1", "gpu-server=0.3"),
         (parse_devices, "old-pc=nan,phone=1", "gpu-server=0.3"),
         (parse_devices, "", "choose one of"),

@@ -18,9 +18,7 @@ from torch import Tensor
 from fedkit.core.errors import FedkitError
 from fedkit.core.spec import build_entry
 from fedkit.core.tensors import l2_norm
-from fedkit.federated.aggregation.distances import value_blocks
-from fedkit.federated.aggregation.geometric_median import GeometricMedian
-from fedkit.federated.aggregation.krum import Krum, MultiKrum
+from fedkit.federated.aggregation.distances import GeometricMedian, Krum, MultiKrum, value_blocks
 from fedkit.federated.interfaces import RobustRule, Screened
 from fedkit.federated.local.train import ClientUpdate
 

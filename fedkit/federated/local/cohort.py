@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,6 +38,8 @@ from fedkit.models.classifier import Model, apply_merged
 TRAINED_TOKENS = 3_000
 HEAD_TEXTS = 1024  # in one batch when only the head is trained
 SEAT_VALUES = 4_000_000  # trained values of all clients on the seats, at most
+ADAMW: dict[str, Any] = {"fused": True, "amsgrad": False, "maximize": False, "weight_decay": 0.0}
+ADAMW |= {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
 
 
 def fit_all(
@@ -244,22 +247,10 @@ class ClientStates:
     def _adamw(self, gradient: Tensor, who: list[int]) -> None:
         """AdamW without weight decay (Loshchilov and Hutter, 2019)."""
         for steps, columns, rate in zip(self.steps, self.columns, self.rates):
-            adamw(
-                [self.values[i, columns] for i in who],
-                [row[columns] for row in gradient],
-                [self.mean[i, columns] for i in who],
-                [self.square[i, columns] for i in who],
-                [],
-                [steps[i] for i in who],
-                fused=True,
-                amsgrad=False,
-                beta1=0.9,
-                beta2=0.999,
-                lr=rate,
-                weight_decay=0.0,
-                eps=1e-8,
-                maximize=False,
-            )
+            tables = self.values, self.mean, self.square
+            values, mean, square = ([table[i, columns] for i in who] for table in tables)
+            gradients, counts = [row[columns] for row in gradient], [steps[i] for i in who]
+            adamw(values, gradients, mean, square, [], counts, lr=rate, **ADAMW)
 
     def _sgd(self, gradient: Tensor, who: list[int]) -> None:
         """Stochastic gradient descent with momentum, as in torch.optim.SGD."""

@@ -371,11 +371,8 @@ def aggregation_params(model: Model, config: RunConfig) -> Params:
 
     A centre for private training of the head, and changes of the frozen matrices.
     """
-    centre = (
-        {CENTRE_NAME: torch.zeros(model.module.head.in_features)}
-        if trains_about_centre(config)
-        else {}
-    )
+    centre = {CENTRE_NAME: torch.zeros(model.module.head.in_features)}
+    centre = centre if trains_about_centre(config) else {}
     if not methods_of(config).aggregator.merges:
         return centre
     return centre | zero_merged(model, [p.layer for p in lora_pairs(model.trainable)])

@@ -13,18 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import read_packaged_words
 
 LATE_FACTOR = 3.0  # a late upload hangs for so many times what the client's round would have taken
 ARRIVALS = (2, 5)  # first and last round in which a client that was not there at the start arrives
-FAULTS = {
-    "lost": "The site trained and sent, and its upload never arrives.",
-    "crash": "The site stops in the middle of its training.",
-    "late": "The upload hangs three times as long as the site's round takes.",
-    "away": "The site does not take part in this round.",
-    "leave": "The site leaves for good.",
-    "join": "The share of sites that are not there at the start, and arrive in rounds 2 to 5.",
-    "twice": "The upload arrives two times, and counts once.",
-}
+FAULTS = read_packaged_words("fedkit.federated", "faults.toml")  # what each rate means
 ROUND_FAULTS = ("away", "crash", "lost", "late", "twice")  # in the order in which they would happen
 
 

@@ -24,18 +24,8 @@ from fedkit.core.record import ClientRecord
 from fedkit.core.tensors import CENTRE_NAME, Params
 from fedkit.data.corpus import ClientData, concatenate
 from fedkit.federated.methods import methods_of
+from fedkit.federated.rounds import private_statistics as private
 from fedkit.federated.rounds.faults import draw_fate
-from fedkit.federated.rounds.private_statistics import (
-    add_client_noise,
-    add_feature_total,
-    add_server_noise,
-    bound_statistics,
-    released_centre,
-    required_noise,
-    shift_to_centre,
-    trains_about_centre,
-    unbound_statistics,
-)
 from fedkit.federated.rounds.sampling import sample_clients
 from fedkit.federated.rounds.secure_sum import SecureSum, add_lock_bytes, may_lose_uploads
 from fedkit.models.classifier import Model
@@ -64,7 +54,7 @@ def compute_head_start(
         return shared, None, ()
     budget = privacy_budget(config, len(clients))
     blank = blank_statistics(model, head.sums)
-    blank = add_feature_total(blank) if budget else blank
+    blank = private.add_feature_total(blank) if budget else blank
     asked, key = _who_is_there(clients, config), key or run_key(methods.privacy, config.seed)
     if len(asked) > MAX_ASKED:
         asked = sample_clients(asked, MAX_ASKED, config.seed, 0)
@@ -72,12 +62,12 @@ def compute_head_start(
     if config.secure != "none" and len(asked) > 1:
         names, size = [c.client_id for c in asked], TensorLayout.from_params(blank).size
         lock, lossy = methods.lock, may_lose_uploads(config)
-        noise = required_noise(blank, budget, max(len(c.train) for c in asked))
+        noise = private.required_noise(blank, budget, max(len(c.train) for c in asked))
         secure_sum = SecureSum(lock, names, size, key, 0, 1.0, noise, lossy)
     total, wires, records = blank, statistics_wires(config, blank), []
     for client, sent in each_client_statistics(model, asked, head.sums):
         name = client.client_id
-        sent = add_client_noise(bound_statistics(sent, budget), budget, name, key)
+        sent = private.add_client_noise(private.bound_statistics(sent, budget), budget, name, key)
         if secure_sum:
             received, nbytes, reason = _send_sealed(secure_sum, sent, name)
         else:
@@ -93,7 +83,8 @@ def compute_head_start(
             f"the statistics of every client were rejected ({reason}); is the base model"
             f" {config.model!r} damaged?"
         )
-    total = unbound_statistics(add_server_noise(total, config, budget, key), budget)
+    total = private.add_server_noise(total, config, budget, key)
+    total = private.unbound_statistics(total, budget)
     counts = total["label_counts"].double().clamp_min(1e-9)
     prior = (counts / counts.sum()).float()
     shared = shared | _solve_head(head, total, config)
@@ -192,23 +183,16 @@ def privacy_budget(config: RunConfig, clients: int) -> Budget | None:
     privacy = methods_of(config).privacy
     if not privacy.unit:
         return None
-    return budget_of(
-        privacy,
-        config.rounds,
-        config.local_epochs,
-        clients,
-        config.clients_per_round,
-        sends_statistics(config),
-        config.secure != "none",
-    )
+    passes = config.rounds, config.local_epochs, clients, config.clients_per_round
+    return budget_of(privacy, *passes, sends_statistics(config), config.secure != "none")
 
 
 def _solve_head(head: Any, total: Params, config: RunConfig) -> Params:
     """Return the head solved from the sums, about the released mean if training is about it."""
-    if not trains_about_centre(config):
+    if not private.trains_about_centre(config):
         return head.solve(total)
-    centre = released_centre(total)
-    solved = head.solve(shift_to_centre(total, centre[CENTRE_NAME]))
+    centre = private.released_centre(total)
+    solved = head.solve(private.shift_to_centre(total, centre[CENTRE_NAME]))
     bias = solved["head.bias"] - solved["head.weight"] @ centre[CENTRE_NAME]
     return solved | centre | {"head.bias": bias}
 

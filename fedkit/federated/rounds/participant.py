@@ -127,16 +127,9 @@ class SimulatedClients:
             return task
         sigma = 0.0 if budget.trust_sum else budget.noise * budget.clip
         key, scale = exchange.key, budget.scale * len(task.examples)
-        plan = PrivatePlan(
-            budget.clip,
-            sigma,
-            budget.rate,
-            budget.steps,
-            scale,
-            budget.head_lr,
-            key.child("visit", number, task.name),
-            budget.trust_sum,
-        )
+        steps = budget.rate, budget.steps, scale, budget.head_lr
+        own_key = key.child("visit", number, task.name)
+        plan = PrivatePlan(budget.clip, sigma, *steps, own_key, budget.trust_sum)
         labels, count = task.examples.labels, len(self.model.labels)
         counts = released_label_counts(labels, count, self.config, budget, task.name, key)
         adjust = logit_adjustment(self.config.loss, counts, self.prior)
@@ -173,13 +166,8 @@ class SimulatedClients:
         """Return the record of a client that stops in training; nothing is computed for it."""
         assert self.pace is not None  # with faults, the clock's model is used
         work = fate.part * self.config.local_epochs * len(client.train) * self.pace
-        return ClientRecord(
-            client.client_id,
-            "lost",
-            "crashed in training",
-            downlink_bytes=downlink,
-            work_seconds=work,
-        )
+        lost = ClientRecord(client.client_id, "lost", "crashed in training")
+        return replace(lost, downlink_bytes=downlink, work_seconds=work)
 
     def end_seconds(self, records: Sequence[ClientRecord], number: int) -> list[float]:
         """Return when each upload arrives or its training breaks off.

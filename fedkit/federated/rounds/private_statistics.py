@@ -61,11 +61,8 @@ def statistics_sensitivity(names: Params, budget: Budget) -> float:
 
     Sentence vectors have length 1.
     """
-    return (
-        math.sqrt(sum(STATISTIC_WEIGHTS[n] ** 2 for n in names))
-        if budget.unit == "example"
-        else 1.0
-    )
+    squares = sum(STATISTIC_WEIGHTS[n] ** 2 for n in names)
+    return math.sqrt(squares) if budget.unit == "example" else 1.0
 
 
 def unbound_statistics(total: Params, budget: Budget | None) -> Params:

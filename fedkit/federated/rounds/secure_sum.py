@@ -44,11 +44,8 @@ def add_lock_bytes(records: list[ClientRecord], *costs: Mapping[str, tuple[int, 
     """Add the bytes that a lock made each client send and receive, in addition to its upload."""
     for i, record in enumerate(records):
         sent, received = (sum(cost.get(record.id, (0, 0))[way] for cost in costs) for way in (0, 1))
-        records[i] = replace(
-            record,
-            uplink_bytes=record.uplink_bytes + sent,
-            downlink_bytes=record.downlink_bytes + received,
-        )
+        up, down = record.uplink_bytes + sent, record.downlink_bytes + received
+        records[i] = replace(record, uplink_bytes=up, downlink_bytes=down)
 
 
 @dataclass(frozen=True)
