@@ -273,17 +273,13 @@ def parse_memory(text: str | None) -> int | None:
     """Return a size in bytes: '4GB', '800MB', '0.5 GiB'. Raises FedkitError for other text."""
     if text is None:
         return None
-    units = {"k": 1, "m": 2, "g": 3, "t": 4}
-    found = re.fullmatch(r"(.+?)\s*([kmgt])(i?)b", text.strip().lower())
-    try:
-        number, unit, binary = found.groups() if found else ("", "", "")
-        value = float(number) * (1024 if binary else 1000) ** units[unit]
-        if not 1e6 <= value < 1e15:
-            raise ValueError
-    except (KeyError, ValueError):
+    found = re.fullmatch(r"(\d+\.?\d*(?:e\d+)?)\s*([kmgt])(i?)b", text.strip().lower())
+    number, unit, binary = found.groups() if found else ("0", "k", "")
+    value = float(number) * (1024 if binary else 1000) ** " kmgt".index(unit)
+    if not 1e6 <= value < 1e15:
         raise FedkitError(
             f"memory {text[:40]!r} given; write a size from 1MB on, such as 4GB or 800MB"
-        ) from None
+        )
     return int(value)
 
 

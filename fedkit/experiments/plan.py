@@ -72,18 +72,14 @@ class Plan:
                 f"seeds {list(self.seeds)} given; write whole numbers from 0 on, such as 0, 1, 2"
             )
         for name, values in self.vary.items():
-            if name == "seed":
-                raise FedkitError(
-                    "vary seed given; list the seeds with --seeds 0,1,2 (in Python: seeds=(0, 1))"
-                )
             if not isinstance(values, list) or not values:
                 raise FedkitError(
                     f"vary {name}: write a list of values, such as {name} = ['lora:r=8', 'head']"
                 )
-        if any("seed" in part for part in (self.settings, *self.also)):
+        if any("seed" in part for part in (self.settings, self.vary, *self.also)):
             raise FedkitError(
-                "seed given as one setting; list the seeds: [vary] seed = [0, 1, 2], or --seeds"
-                " 0,1,2"
+                "seed given as a setting; list the seeds: --seeds 0,1,2, in a file [vary] seed ="
+                " [0, 1, 2], in Python seeds=(0, 1)"
             )
         size = len(self.seeds) * math.prod(map(len, self.vary.values())) + len(self.also)
         if size > MOST:

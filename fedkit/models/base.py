@@ -73,7 +73,7 @@ def local_model_sha256(name: str) -> str | None:
 
 
 def _folders(name: str) -> tuple[Path, Path]:
-    return Path(name), _models_folder() / name
+    return Path(name), Path(os.environ.get("FEDKIT_MODELS", "models")) / name
 
 
 def _from_package(name: str, known: PackagedModel) -> ModelSource:
@@ -140,13 +140,9 @@ def _from_hub(name: str) -> ModelSource:
         raise FedkitError(
             f"model {name!r} is neither in the hub cache nor reachable ({type(error).__name__}); in"
             " a closed network copy its config.json, tokenizer.json and model.safetensors into"
-            f" {_models_folder() / name}/ and try again"
+            f" {_folders(name)[1]}/ and try again"
         ) from None
     return _from_folder(name, folder, "hub")
-
-
-def _models_folder() -> Path:
-    return Path(os.environ.get("FEDKIT_MODELS", "models"))
 
 
 def script_note(name: str, texts: Iterable[str]) -> str | None:
