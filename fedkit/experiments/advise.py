@@ -168,19 +168,9 @@ def check_needs(needs: Needs) -> None:
 
 def config_for(needs: Needs, tune: str, wire: str) -> RunConfig:
     """Return the run config of a method: the board's settings with the needs of the clients."""
-    return RunConfig(
-        data=needs.data,
-        model=needs.model,
-        tune=tune,
-        wire=wire,
-        rounds=needs.rounds,
-        clients=needs.sites,
-        examples_per_client=needs.examples,
-        head_start="discriminant",
-        head_lr=0.001,
-        link=needs.link,
-        devices=needs.devices,
-    )
+    same: Any = {n: getattr(needs, n) for n in ("data", "model", "rounds", "link", "devices")}
+    same |= {"clients": needs.sites, "examples_per_client": needs.examples}
+    return RunConfig(tune=tune, wire=wire, head_start="discriminant", head_lr=0.001, **same)
 
 
 # ---- one method
@@ -214,11 +204,11 @@ def _advice(needs: Needs, tune: str, wire: str, paces: Mapping[str, float]) -> A
         rounds_per_night=rounds,
         nights=math.ceil(needs.rounds / rounds) if rounds else 0,
     )
-    limit, who = free_memory(needs)
+    takes, night = seconds(out.round_seconds), seconds(3600 * needs.hours)
     reasons = (
-        memory_shortage(memory, limit, who),
-        _too_long(out, needs),
-        _not_summable(config, needs.privacy),
+        memory_shortage(memory, *free_memory(needs)),
+        "" if rounds else f"one round takes {takes}, a night has {night}",
+        "" if _keeps_private(config, needs.privacy) else _WISHES[needs.privacy]["refuses"],
     )
     return replace(out, reasons=tuple(filter(None, reasons)))
 
@@ -241,22 +231,11 @@ def free_memory(needs: Needs) -> tuple[int | None, str]:
     return min(known, default=(None, "a site"), key=lambda room: room[0])
 
 
-def _too_long(advice: Advice, needs: Needs) -> str:
-    takes, night = seconds(advice.round_seconds), seconds(3600 * needs.hours)
-    return "" if advice.rounds_per_night else f"one round takes {takes}, a night has {night}"
-
-
-def _not_summable(config: RunConfig, privacy: str) -> str:
-    if privacy == "differential" and config.wire != "none":
-        return (
-            "the noise is made for what is clipped, not for what a wire leaves of it; wire none can"
-        )
-    if privacy != "sums-only" or methods_of(config).up.linear:
-        return ""
-    return (
-        "what it sends cannot be summed unread (not linear), and sums only are asked for; wire"
-        " none can"
-    )
+def _keeps_private(config: RunConfig, privacy: str) -> bool:
+    """Return whether what the wire sends goes together with an entry of PRIVACY."""
+    if privacy == "differential":
+        return config.wire == "none"
+    return privacy != "sums-only" or methods_of(config).up.linear
 
 
 def slowest_visit(needs: Needs, down: int, work: float, up: int) -> tuple[float, float, float]:
@@ -294,17 +273,13 @@ def parse_memory(text: str | None) -> int | None:
     """Return a size in bytes: '4GB', '800MB', '0.5 GiB'. Raises FedkitError for other text."""
     if text is None:
         return None
-    units = {"k": 1, "m": 2, "g": 3, "t": 4}
-    found = re.fullmatch(r"(.+?)\s*([kmgt])(i?)b", text.strip().lower())
-    try:
-        number, unit, binary = found.groups() if found else ("", "", "")
-        value = float(number) * (1024 if binary else 1000) ** units[unit]
-        if not 1e6 <= value < 1e15:
-            raise ValueError
-    except (KeyError, ValueError):
+    found = re.fullmatch(r"(\d+\.?\d*(?:e\d+)?)\s*([kmgt])(i?)b", text.strip().lower())
+    number, unit, binary = found.groups() if found else ("0", "k", "")
+    value = float(number) * (1024 if binary else 1000) ** " kmgt".index(unit)
+    if not 1e6 <= value < 1e15:
         raise FedkitError(
             f"memory {text[:40]!r} given; write a size from 1MB on, such as 4GB or 800MB"
-        ) from None
+        )
     return int(value)
 
 

@@ -18,7 +18,7 @@ from fedkit.core.files import refuse_links
 from fedkit.core.memory import reset_peak
 from fedkit.core.progress import Listener, ProgressMeter
 from fedkit.core.record import ClientRecord, RoundRecord, Run
-from fedkit.data.corpus import ClientData, Corpus, Examples
+from fedkit.data.corpus import ClientData, Corpus
 from fedkit.experiments.job import Job, first_record, prepare
 from fedkit.experiments.runner import result_block, total_steps
 from fedkit.experiments.store import Store, check_sources
@@ -112,14 +112,12 @@ def majority(job: Job, meter: ProgressMeter) -> Iterator[Part]:
 
 def frozen_pooled(job: Job, meter: ProgressMeter) -> Iterator[Part]:
     """Logistic regression on the frozen encoder's sentence vectors, all data in one place."""
-    yield _frozen(job, job.pooled(), _untuned_features(job, job.test))
+    yield from _frozen(job, [job.pooled()])
 
 
 def frozen_local(job: Job, meter: ProgressMeter) -> Iterator[Part]:
     """The same, every client on its own data alone."""
-    features = _untuned_features(job, job.test)
-    for client in job.clients:
-        yield _frozen(job, client, features)
+    yield from _frozen(job, job.clients)
 
 
 def pooled(job: Job, meter: ProgressMeter) -> Iterator[Part]:
@@ -172,19 +170,15 @@ def _score(job: Job, client: ClientData, logits: np.ndarray, cost: ClientRecord)
     return client.client_id, score_logits(logits, job.test, judged), cost
 
 
-def _untuned_features(job: Job, examples: Examples) -> np.ndarray:
-    """Return sentence vectors (n, d) of the untuned encoder, whatever was trained before."""
-    job.model.load_params(job.start)
-    return job.model.features(examples)
-
-
-def _frozen(job: Job, client: ClientData, test_features: np.ndarray) -> Part:
-    began, labels = time.perf_counter(), len(job.corpus.labels)
-    features = _untuned_features(job, client.train)
-    logits = frozen_logits(features, client.train.labels, test_features, labels)
-    seconds = time.perf_counter() - began
-    cost = ClientRecord(client.client_id, examples=len(client.train), train_seconds=seconds)
-    return _score(job, client, logits, cost)
+def _frozen(job: Job, clients: list[ClientData]) -> Iterator[Part]:
+    job.model.load_params(job.start)  # whatever was trained before
+    test, labels = job.model.features(job.test), len(job.corpus.labels)
+    for client in clients:
+        began, mine = time.perf_counter(), client.train
+        logits = frozen_logits(job.model.features(mine), mine.labels, test, labels)
+        seconds = time.perf_counter() - began
+        cost = ClientRecord(client.client_id, examples=len(mine), train_seconds=seconds)
+        yield _score(job, client, logits, cost)
 
 
 def frozen_logits(

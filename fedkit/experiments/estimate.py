@@ -72,8 +72,7 @@ class Estimate:
         if not self.seconds:
             return f"{what} to make, no estimate"
         took, memory = seconds(sum(self.seconds.values())), megabytes(self.peak / 1e6)
-        tests = count_noun(self.kinds, "short test")
-        basis = f"(an estimate from {tests})"
+        basis = f"(an estimate from {count_noun(self.kinds, 'short test')})"
         return f"{what} to make, about {took} and {memory} of memory at the peak {basis}"
 
 
@@ -99,7 +98,9 @@ def estimate_sweep(
                 tell(f"timing {config.tune} on {config.model} ...")
                 paces[kind] = measure_speed(jobs.job(config))
             if share not in dealt:
-                dealt[share] = _dealt_job(config, jobs)
+                corpus = jobs.corpus(config)
+                clients = deal_clients(config, corpus)
+                dealt[share] = Job(config, corpus, clients, corpus.test, None, {}, ())
             job = replace(dealt[share], config=config)
             expected[entry.folder] = run_seconds(entry.baseline, job, paces[kind])
         except FedkitError as reason:
@@ -112,7 +113,12 @@ def estimate_sweep(
 
 def measure_speed(job: Job) -> Speed:
     """Measure this machine by two rounds of a small part of the job; the first warms up."""
-    part = [limit_client(c, BATCHES * job.config.batch_size) for c in job.clients[:CLIENTS]]
+    most, part = BATCHES * job.config.batch_size, []
+    for c in job.clients[:CLIENTS]:
+        few = (
+            examples.take(range(min(most, len(examples)))) for examples in (c.train, c.validation)
+        )
+        part.append(ClientData(c.client_id, *few))
     config = replace(job.config, rounds=2, local_epochs=1, clients_per_round=None)
     test = job.test.take(range(min(EXAMPLES, len(job.test))))
     # nothing of it but seconds is shown, so that no account is charged: data without a hash
@@ -127,19 +133,6 @@ def measure_speed(job: Job) -> Speed:
     steps, trained = sum(c.steps for c in last.clients), sum(c.train_seconds for c in last.clients)
     rest = max(last.seconds - read - trained, 0.0)  # packing, aggregation
     return Speed(trained / max(steps, 1), example, rest, record.result["peak_rss_bytes"])
-
-
-def limit_client(client: ClientData, most: int) -> ClientData:
-    """Return the client with its first `most` examples, for training and for validation."""
-    rows = range(min(most, len(client.train)))
-    held = range(min(len(client.validation), most))
-    return ClientData(client.client_id, client.train.take(rows), client.validation.take(held))
-
-
-def _dealt_job(config: RunConfig, jobs: JobCache) -> Job:
-    """Return the clients' data under `config` as a job without a model."""
-    corpus = jobs.corpus(config)
-    return Job(config, corpus, deal_clients(config, corpus), corpus.test, None, {}, ())
 
 
 def run_seconds(baseline: str, job: Job, speed: Speed) -> float:
@@ -180,11 +173,8 @@ def estimate_run(
     train: training examples of all clients; held: examples of the test set; words: of a typical
     text; before: records made on this machine, the latest last. Rough; `estimate_sweep` measures.
     """
-    cohort = config.clients_per_round
-    if cohort is None:
-        share = 1.0
-    else:
-        share = cohort if cohort < 1 else min(cohort / max(config.clients, 1), 1.0)
+    cohort = config.clients_per_round or config.clients
+    share = cohort if cohort < 1 else min(cohort / max(config.clients, 1), 1.0)
     seen = train * share * config.local_epochs * config.rounds  # examples that are trained on
     like = [r for r in before if r.rounds and is_comparable(r, config)]
     if like:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -89,10 +89,10 @@ def check_config(config: RunConfig) -> None:
         if not least <= value <= most:
             raise FedkitError(f"{flag} {value} given; write a whole number from {least} to {most}")
     for name in ("lr", "head_lr", "clip_norm"):
-        value = getattr(config, name)
+        flag, value = name.replace("_", "-"), getattr(config, name)
         if value is not None and not 0 < value <= 100:
             allowed = "it must be above 0 and at most 100, for example 0.001"
-            raise FedkitError(f"{name.replace('_', '-')} {value:g} given; {allowed}")
+            raise FedkitError(f"{flag} {value:g} given; {allowed}")
     if config.engine not in ENGINES:
         known = ", ".join(ENGINES)
         raise FedkitError(f"engine {config.engine!r} is not known; choose one of: {known}")
@@ -145,13 +145,17 @@ def deal_clients(config: RunConfig, corpus: Corpus) -> list[ClientData]:
     return deal(corpus, config.partition, config.clients, config.examples_per_client, config.seed)
 
 
+def corpus_settings(config: RunConfig) -> dict[str, Any]:
+    """Return the arguments of `load_corpus` in the settings."""
+    same = {name: getattr(config, name) for name in ("text", "label", "encoding", "seed")}
+    client = client_column(config.partition, config.client)
+    return {"source": config.data, "client": client, **same}
+
+
 def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
     """Check the config, deal the data, load the model; write nothing. Raises FedkitError."""
     check_config(config)
-    column = client_column(config.partition, config.client)
-    corpus = corpus or load_corpus(
-        config.data, config.text, config.label, column, config.encoding, seed=config.seed
-    )
+    corpus = corpus or load_corpus(**corpus_settings(config))
     dealt = deal_clients(config, corpus)
     check_clients(config, len(dealt))
     check_budget(config, dealt)
@@ -165,18 +169,13 @@ def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
     test = read(corpus.test)
     held = concatenate([c.validation for c in clients])
     model.plan_features([*(c.train for c in clients), test, held])
-    notes = tuple(_notes(config, corpus, dealt, clients, model))
-    return Job(config, corpus, clients, test, model, model.params(), notes)
+    job = Job(config, corpus, clients, test, model, model.params(), ())
+    return replace(job, notes=tuple(_notes(job, dealt)))
 
 
-def _notes(
-    config: RunConfig,
-    corpus: Corpus,
-    dealt: list[ClientData],
-    clients: list[ClientData],
-    model: Model,
-) -> Iterator[str]:
+def _notes(job: Job, dealt: list[ClientData]) -> Iterator[str]:
     """Yield what the user should know of the data and the settings."""
+    config, corpus, clients, model = job.config, job.corpus, job.clients, job.model
     yield from corpus.notes
     for name, n in left_out_clients(corpus, dealt).items():
         yield f"client {name!r} left out: too few training examples ({n})"

@@ -7,6 +7,7 @@ import re
 import tomllib
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from itertools import product
 from pathlib import Path
@@ -71,24 +72,19 @@ class Plan:
                 f"seeds {list(self.seeds)} given; write whole numbers from 0 on, such as 0, 1, 2"
             )
         for name, values in self.vary.items():
-            if name == "seed":
-                raise FedkitError(
-                    "vary seed given; list the seeds with --seeds 0,1,2 (in Python: seeds=(0, 1))"
-                )
             if not isinstance(values, list) or not values:
                 raise FedkitError(
                     f"vary {name}: write a list of values, such as {name} = ['lora:r=8', 'head']"
                 )
-        if any("seed" in part for part in (self.settings, *self.also)):
+        if any("seed" in part for part in (self.settings, self.vary, *self.also)):
             raise FedkitError(
-                "seed given as one setting; list the seeds: [vary] seed = [0, 1, 2], or --seeds"
-                " 0,1,2"
+                "seed given as a setting; list the seeds: --seeds 0,1,2, in a file [vary] seed ="
+                " [0, 1, 2], in Python seeds=(0, 1)"
             )
         size = len(self.seeds) * math.prod(map(len, self.vary.values())) + len(self.also)
         if size > MOST:
-            raise FedkitError(
-                f"this plan has {size:,} runs; at most {MOST:,} are made in one sweep"
-            )
+            most = f"at most {MOST:,} are made in one sweep"
+            raise FedkitError(f"this plan has {size:,} runs; {most}")
         self.entries()
 
     def combinations(self) -> list[dict[str, Any]]:
@@ -142,9 +138,9 @@ class Plan:
         known = [f.name for f in fields(cls)]
         if unknown := [k for k in values if k not in known]:
             raise FedkitError(f"a plan has no part {unknown[0]!r}; its parts: {', '.join(known)}")
-        for name in ("settings", "vary", "also", "seeds", "baselines"):
-            kind = dict if name in ("settings", "vary") else (list, tuple)
-            if name in values and not isinstance(values[name], kind):
+        for name, value in values.items():
+            kind = {"settings": dict, "vary": dict, "name": object}.get(name, (list, tuple))
+            if not isinstance(value, kind):
                 what = "a table" if kind is dict else "a list"
                 raise FedkitError(f"{name} of a plan has to be {what}")
         if not all(isinstance(extra, dict) for extra in values.get("also", [])):
@@ -226,11 +222,10 @@ def _value(name: str, text: str) -> Any:
 def _is_valid(config: RunConfig) -> bool:
     from fedkit.experiments.job import check_config
 
-    try:
+    with suppress(FedkitError):
         check_config(config)
-    except FedkitError:
-        return False
-    return True
+        return True
+    return False
 
 
 def _setting_words(name: str, value: Any) -> str:

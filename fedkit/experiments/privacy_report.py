@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -65,10 +66,9 @@ def privacy_result(record: Run, budget: Budget | None) -> dict[str, Any]:
 
 
 def _or_none(budget: Budget, visits: list[float], accountant: str) -> float | None:
-    try:
+    with suppress(FedkitError):
         return budget.epsilon(visits, accountant)
-    except FedkitError:
-        return None
+    return None
 
 
 def describe_trust(config: dict[str, Any], budget: Budget) -> str:

@@ -80,7 +80,9 @@ def run_rounds(
             yield before
             return
         reset_peak()
-        job = job or prepare(_as_recorded(config, before), corpus)
+        then = before.environment if before else vars(config)  # goes on in the same format
+        engine = then.get("engine", "plain")
+        job = job or prepare(replace(config, dtype=then["dtype"], engine=engine), corpus)
         meter = ProgressMeter("federated", total_steps(job), config.rounds, progress, cancel)
         charges = Charges(job, out, before)
         if before is None:
@@ -269,11 +271,3 @@ def total_steps(job: Job) -> int:
     rounds = range(1, config.rounds + 1)
     chosen = (c for n in rounds for c in choose_clients(job.clients, config, budget, n))
     return config.local_epochs * sum(steps[c.client_id] for c in chosen)
-
-
-def _as_recorded(config: RunConfig, before: Run | None) -> RunConfig:
-    """On resume, return the config with the number format and engine of the record."""
-    if before is None:
-        return config
-    then = before.environment
-    return replace(config, dtype=then["dtype"], engine=then.get("engine", "plain"))

@@ -86,18 +86,17 @@ class Store:
         if self.folder is None:
             return None
         check_writable(self.folder)
-        there = (self.folder / "run.json").exists()
-        if there and not resume:
-            raise FedkitError(
-                f"{self.folder} already holds a run; add --resume to go on with it, or choose"
-                " another --out"
-            )
-        if not there:
+        if not (self.folder / "run.json").exists():
             if foreign := [name for name in ADAPTER_FILES if (self.folder / name).exists()]:
                 raise FedkitError(
                     f"--out {self.folder} holds {foreign[0]} and no run; choose a new folder"
                 )
             return None
+        if not resume:
+            raise FedkitError(
+                f"{self.folder} already holds a run; add --resume to go on with it, or choose"
+                " another --out"
+            )
         before = Run.load(self.folder)
         before.check_files(self.folder)
         for block, keys in REQUIRED.items():

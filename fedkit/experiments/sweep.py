@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,8 @@ from fedkit.core.progress import Listener, Progress
 from fedkit.core.record import Run
 from fedkit.data.corpus import Corpus
 from fedkit.data.load import load_corpus
-from fedkit.data.partition import client_column
 from fedkit.experiments.baselines import BASELINES, baseline
-from fedkit.experiments.job import Job, check_config, check_names, prepare
+from fedkit.experiments.job import Job, check_config, check_names, corpus_settings, prepare
 from fedkit.experiments.plan import Entry, Plan, describe_change, parse_seeds, parse_vary, read_plan
 from fedkit.experiments.runner import run
 from fedkit.experiments.store import Store
@@ -80,9 +80,9 @@ def sweep(
                 ledger.set_status(entry, "refused", str(error))
                 tell(f"refused: {entry}: {error}")
         if not any(r.method == "federated" for r in records):
+            reason = next(reason for _, reason in ledger.status.values() if reason)
             raise FedkitError(
-                "no run of this plan could be made; the first was refused because:"
-                f" {ledger.reasons()[0]}"
+                f"no run of this plan could be made; the first was refused because: {reason}"
             )
         return records
 
@@ -179,9 +179,6 @@ class Ledger:
     def unfinished(self) -> list[Entry]:
         return [e for e in self.entries if self.status[e.folder][0] != "finished"]
 
-    def reasons(self) -> list[str]:
-        return [reason for _, reason in self.status.values() if reason]
-
     def save(self) -> None:
         runs = []
         for e in self.entries:
@@ -199,11 +196,9 @@ class JobCache:
         self._job: tuple[Any, Job | None] = (None, None)
 
     def corpus(self, config: RunConfig) -> Corpus:
-        column = client_column(config.partition, config.client)
-        key = (config.data, config.text, config.label, column, config.encoding, config.seed)
-        if self._corpus[0] != key:
+        if self._corpus[0] != (key := corpus_settings(config)):
             self._corpus = (None, None)
-            self._corpus = (key, load_corpus(*key[:5], seed=config.seed))
+            self._corpus = (key, load_corpus(**key))
         return self._corpus[1]
 
     def job(self, config: RunConfig) -> Job:
@@ -311,7 +306,6 @@ def _entries(plan: Plan, out: Path) -> list[Entry]:
 
 
 def _finished(folder: Path) -> bool:
-    try:
+    with suppress(FedkitError):  # the run will report what is wrong with it
         return (folder / "run.json").exists() and Run.load(folder).finished
-    except FedkitError:
-        return False  # the run will report what is wrong with it
+    return False

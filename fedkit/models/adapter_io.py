@@ -111,10 +111,8 @@ def _check_method(folder: Path, model: Model) -> None:
     with safe_open(require_file(folder / "head.safetensors"), "pt") as file:
         # files from before 0.2 have no such metadata
         kept = (file.metadata() or {}).get(TUNE_KEY, _method(model))
-    if kept != _method(model):
-        raise ValueError(
-            f"it was trained with tune {kept!r}, and this model has {_method(model)!r}"
-        )
+    if kept != (own := _method(model)):
+        raise ValueError(f"it was trained with tune {kept!r}, and this model has {own!r}")
     if read_json(folder / "labels.json") != list(model.labels):
         raise ValueError("it was trained for other labels")
     if (config := _peft_config(model)) is not None:
@@ -122,9 +120,9 @@ def _check_method(folder: Path, model: Model) -> None:
         if not isinstance(settings, dict):
             raise ValueError("adapter_config.json is no object")
         for name in PEFT_SETTINGS:
-            given, own = settings.get(name), getattr(config, name, None)
-            if given != own:
-                raise ValueError(f"its {name} is {str(given)[:20]}, not {own}")
+            given, wanted = settings.get(name), getattr(config, name, None)
+            if given != wanted:
+                raise ValueError(f"its {name} is {str(given)[:20]}, not {wanted}")
 
 
 def _method(model: Model) -> str:

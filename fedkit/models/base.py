@@ -38,13 +38,13 @@ class PackagedModel:
 class ModelSource:
     """A base model that was found. location: its folder. sha256: of its weights.
 
-    Of split weights: of their files' sha256, in the order of their names; from the hub None.
+    Of split weights: of their files' sha256, in the order of their names.
     """
 
     name: str
     kind: str  # package | folder | hub
     location: str
-    sha256: str | None
+    sha256: str
 
 
 def find_model(name: str) -> ModelSource:
@@ -53,7 +53,7 @@ def find_model(name: str) -> ModelSource:
         return _from_package(name, MODELS[name])
     for folder in _folders(name):
         if folder.is_dir():
-            return _from_folder(name, folder)
+            return _from_folder(name, folder, "folder")
     if "/" in name and not name.startswith((".", "/", "~")) and name.count("/") == 1:
         return _from_hub(name)
     raise FedkitError(
@@ -73,7 +73,7 @@ def local_model_sha256(name: str) -> str | None:
 
 
 def _folders(name: str) -> tuple[Path, Path]:
-    return Path(name), _models_folder() / name
+    return Path(name), Path(os.environ.get("FEDKIT_MODELS", "models")) / name
 
 
 def _from_package(name: str, known: PackagedModel) -> ModelSource:
@@ -95,7 +95,7 @@ def _from_package(name: str, known: PackagedModel) -> ModelSource:
     return ModelSource(name, "package", str(folder), found)
 
 
-def _from_folder(name: str, folder: Path) -> ModelSource:
+def _from_folder(name: str, folder: Path, kind: str) -> ModelSource:
     files = weight_files(folder)
     if not (folder / "config.json").is_file() or not files:
         raise FedkitError(
@@ -105,22 +105,23 @@ def _from_folder(name: str, folder: Path) -> ModelSource:
         )
     hashes = [file_sha256(file) for file in files]
     whole = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
-    return ModelSource(name, "folder", str(folder), whole)
+    return ModelSource(name, kind, str(folder), whole)
 
 
 def weight_files(folder: Path) -> list[Path]:
     """Return the weights in `folder`: model.safetensors, or the parts in its index, or nothing.
 
-    Raises FedkitError if the index is damaged or a part is missing.
+    Raises FedkitError if the index or a part is missing, or the index is damaged.
     """
     whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
-    if whole.is_file() or not index.is_file():
+    if whole.is_file() or not (index.is_file() or any(folder.glob("model-*-of-*.safetensors"))):
         return [whole] if whole.is_file() else []
     try:
         names = sorted({Path(name).name for name in read_json(index)["weight_map"].values()})
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         names = []
-    lacks = next((n for n in names if not (folder / n).is_file()), "" if names else "its parts")
+    none = "its parts" if index.is_file() else index.name
+    lacks = next((n for n in names if not (folder / n).is_file()), "" if names else none)
     if lacks:
         raise FedkitError(
             f"model folder {folder} lacks {lacks}: its {index.name} should name all parts of the"
@@ -139,20 +140,9 @@ def _from_hub(name: str) -> ModelSource:
         raise FedkitError(
             f"model {name!r} is neither in the hub cache nor reachable ({type(error).__name__}); in"
             " a closed network copy its config.json, tokenizer.json and model.safetensors into"
-            f" {_models_folder() / name}/ and try again"
+            f" {_folders(name)[1]}/ and try again"
         ) from None
-    weights = sorted(folder.glob("model*.safetensors"))
-    if not weights:
-        raise FedkitError(
-            f"model {name!r} has no safetensors weights; fedkit reads no other format"
-        )
-    return ModelSource(
-        name, "hub", str(folder), file_sha256(weights[0]) if len(weights) == 1 else None
-    )
-
-
-def _models_folder() -> Path:
-    return Path(os.environ.get("FEDKIT_MODELS", "models"))
+    return _from_folder(name, folder, "hub")
 
 
 def script_note(name: str, texts: Iterable[str]) -> str | None:

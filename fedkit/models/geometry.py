@@ -15,7 +15,7 @@ import numpy as np
 
 from fedkit.core.errors import FedkitError
 from fedkit.models.base import find_model, weight_files
-from fedkit.models.tuners.own import Last, layer_number, sentence_width
+from fedkit.models.tuners.own import Last, drop_pooler, layer_number, sentence_width, word_rows
 from fedkit.models.tuners.registry import Full, Head, Tuner, make_tuner
 
 
@@ -131,8 +131,8 @@ def _skeleton(location: str, tune: str, labels: int) -> tuple[Geometry, tuple, i
     ):
         warnings.simplefilter("ignore")  # notes to PEFT's developers
         encoder = AutoModel.from_config(plan)
-        if hasattr(encoder, "pooler"):
-            encoder.pooler = torch.nn.Identity()
+        drop_pooler(encoder)
+        word_rows(encoder)
         sizes = [(n, p.numel()) for n, p in encoder.named_parameters()]
         if "decoder_input_ids" in signature(encoder.forward).parameters:
             with torch.device("cpu"):  # run once, since some of them cannot be used
@@ -140,9 +140,8 @@ def _skeleton(location: str, tune: str, labels: int) -> tuple[Geometry, tuple, i
         # OPT's hidden states may leave it narrower than they are in its layers
         width = getattr(plan, "word_embed_proj_dim", plan.hidden_size)
         module = TextClassifier(tuner.attach(encoder), width, labels)
-    shapes = tuple(
-        (peft_name(n), tuple(p.shape)) for n, p in module.named_parameters() if p.requires_grad
-    )
+    trained = ((n, p) for n, p in module.named_parameters() if p.requires_grad)
+    shapes = tuple((peft_name(n), tuple(p.shape)) for n, p in trained)
     inner = getattr(plan, "intermediate_size", None) or 4 * plan.hidden_size
     geometry = Geometry(
         plan.num_hidden_layers,

@@ -45,8 +45,23 @@ class ClassMeans:
         return class_mean_head(total["feature_sums"])
 
 
+class Ridge:
+    """Base of the starts that are solved from sums of products, too, with a positive ridge."""
+
+    sums: ClassVar[tuple[str, ...]] = ("feature_sums", "feature_products")
+    needs = "sends d (d + 1) / 2 more numbers once, never compressed"
+
+    def __post_init__(self) -> None:
+        for key, value in vars(self).items():
+            if not 1e-6 <= value <= 1e6:
+                raise FedkitError(
+                    f"head-start '{type(self).__name__.lower()}:{key}={value:g}' given; {key} must"
+                    " be from 1e-6 to 1e6, usually 0.1"
+                )
+
+
 @dataclass(frozen=True)
-class Analytic:
+class Analytic(Ridge):
     """Ridge regression of the labels on the sentence vectors, exact in one exchange (AFL: He et
     al., 2025).
 
@@ -54,11 +69,6 @@ class Analytic:
     """
 
     strength: float = 0.1
-    sums: ClassVar[tuple[str, ...]] = ("feature_sums", "feature_products")
-    needs = "sends d (d + 1) / 2 more numbers once, never compressed"
-
-    def __post_init__(self) -> None:
-        _check_positive("analytic", "strength", self.strength)
 
     def solve(self, total: Params) -> Params:
         """Return argmin_W sum_i ||W z_i - onehot(y_i)||^2 + strength ||W||^2, times SCALE."""
@@ -70,7 +80,7 @@ class Analytic:
 
 
 @dataclass(frozen=True)
-class Discriminant:
+class Discriminant(Ridge):
     """Linear discriminant with a ridge on the spread within labels, exact in one exchange
     (Friedman, 1989).
 
@@ -78,11 +88,6 @@ class Discriminant:
     """
 
     shrink: float = 0.1
-    sums: ClassVar[tuple[str, ...]] = ("feature_sums", "feature_products")
-    needs = "sends d (d + 1) / 2 more numbers once, never compressed"
-
-    def __post_init__(self) -> None:
-        _check_positive("discriminant", "shrink", self.shrink)
 
     def solve(self, total: Params) -> Params:
         """Return rows (S + shrink tr(S)/d I)^-1 mean_y and biases -1/2 row.mean_y, scaled for a
@@ -94,23 +99,14 @@ class Discriminant:
         means, there = sums / counts.clamp_min(1)[:, None], counts > 0
         spread = (products - (counts[:, None] * means).T @ means) / counts.sum()
         ridge = self.shrink * spread.trace() / len(spread) + 1e-9
-        rows = torch.linalg.solve(
-            spread + ridge * torch.eye(len(spread), dtype=torch.float64), means.T
-        ).T
+        spread = spread + ridge * torch.eye(len(spread), dtype=torch.float64)
+        rows = torch.linalg.solve(spread, means.T).T
         bias = -0.5 * (rows * means).sum(1)
         rows, bias = rows - rows[there].mean(0), bias - bias[there].mean()
         scale = 2 * SCALE / rows[there].norm(dim=1).mean().clamp_min(1e-9)
         rows, bias = scale * rows, scale * bias
         rows[~there], bias[~there] = 0.0, bias[there].min()
         return {"head.weight": rows.float(), "head.bias": bias.float()}
-
-
-def _check_positive(name: str, key: str, value: float) -> None:
-    if not 1e-6 <= value <= 1e6:
-        raise FedkitError(
-            f"head-start '{name}:{key}={value:g}' given; {key} must be from 1e-6 to 1e6,"
-            " usually 0.1"
-        )
 
 
 def class_mean_head(feature_sums: Tensor) -> Params:

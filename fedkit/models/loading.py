@@ -18,15 +18,17 @@ import torch
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import read_json, write_json
+from fedkit.core.formatting import one_line_error
 from fedkit.core.memory import is_out_of_memory, keep_freed_memory
 from fedkit.models.base import find_model
 from fedkit.models.classifier import ATTENTION_KINDS, Model, TextClassifier
 from fedkit.models.fast.encoder import FastEncoder, Unsupported
 from fedkit.models.tuners.by_peft import max_positions
-from fedkit.models.tuners.own import CANNOT_RUN, sentence_width
+from fedkit.models.tuners.own import CANNOT_RUN, drop_pooler, sentence_width, word_rows
 from fedkit.models.tuners.registry import make_tuner
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+NEVER = 3600.0  # seconds of what a model cannot compute
 
 
 def load_model(config: RunConfig, labels: tuple[str, ...]) -> Model:
@@ -94,14 +96,12 @@ def _read_pretrained(location: str):
         read |= {"output_loading_info": True, "ignore_mismatched_sizes": True}  # said in `found`
         encoder, found = AutoModel.from_pretrained(location, attn_implementation="eager", **read)
         tokenizer = AutoTokenizer.from_pretrained(location, **only)
-        vocabulary, rows = tokenizer.get_vocab(), len(encoder.get_input_embeddings().weight)
+        vocabulary, rows = tokenizer.get_vocab(), word_rows(encoder)
         words = 1 + max(vocabulary.values(), default=-1)
         # if files are missing, transformers silently makes a tokenizer of special tokens only
         if len(vocabulary) < 10 + len(tokenizer.all_special_ids) or words > rows:
             raise ValueError(f"its tokenizer knows {words:,} tokens and its embedding {rows:,}")
-        if hasattr(encoder, "pooler"):
-            # the sentence vector is the mean over tokens; BERT's pooler is not trained
-            encoder.pooler = torch.nn.Identity()
+        drop_pooler(encoder)
         width = sentence_width(encoder)
         _refuse_misfit(encoder, location, found)
     except FedkitError:
@@ -112,10 +112,9 @@ def _read_pretrained(location: str):
                 f"not enough memory to read the model in {location}; close other programs, raise"
                 " the memory limit of this one, or choose a smaller --model"
             ) from None
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise FedkitError(
-            f"cannot read the model in {location}: {reason}; it needs config.json, tokenizer.json,"
-            " model.safetensors"
+            f"cannot read the model in {location}: {one_line_error(error)[:120]}; it needs"
+            " config.json, tokenizer.json, model.safetensors"
         ) from None
     return encoder, tokenizer, width
 
@@ -172,7 +171,9 @@ def make_fast_encoder(model: Model) -> FastEncoder:
         encoder = FastEncoder(model.module, model.trainable, model.pad_id, model.device)
         words = encoder.embeddings.word_embeddings.num_embeddings
         drawn = (np.random.default_rng(0).integers(words // 2, words, n) for n in (3, 5, 9))
-        texts = [tuple(ids.tolist()) for ids in drawn]
+        # a word that only the config calls padding may have no position of its own
+        padding = {encoder.embeddings.word_embeddings.padding_idx} - {None, model.pad_id}
+        texts = [(*padding, *ids.tolist()) for ids in drawn]
         ids, mask = model.pad_batch(texts)
         with torch.no_grad():
             expected = model.module.features(ids, mask)
@@ -180,8 +181,8 @@ def make_fast_encoder(model: Model) -> FastEncoder:
     except CANNOT_RUN as error:
         if is_out_of_memory(error):
             raise
-        why = (str(error).splitlines() or [type(error).__name__])[0][:80]
-        raise Unsupported(f"its layers look like BERT's and take other shapes ({why})") from None
+        why = f"its layers look like BERT's and take other shapes ({one_line_error(error)[:80]})"
+        raise Unsupported(why) from None
     if not (expected - found).abs().max() < (1e-3 if model.dtype == torch.float32 else 0.05):
         raise Unsupported("its layers look like BERT's and compute something else")
     encoder.cache.clear()
@@ -207,6 +208,11 @@ def choose_precision(encoder: Any, device: torch.device, dtype: str = "auto") ->
     }
     if dtype == "auto":
         dtype = "bfloat16" if best["bfloat16"][0] < 0.9 * best["float32"][0] else "float32"
+    if best[dtype][0] == NEVER:
+        kind = encoder.config.model_type
+        raise FedkitError(
+            f"dtype {dtype!r} given; a {kind} model cannot compute in it; use float32"
+        )
     return dtype, best[dtype][1]
 
 
@@ -216,23 +222,19 @@ def _has_sdpa(encoder: Any) -> bool:
 
 def cache_file() -> Path:
     """Return the file that keeps the measurements."""
-    root = (
-        os.environ.get("FEDKIT_CACHE")
-        or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fedkit"
-    )
-    return Path(root) / "probe.json"
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("FEDKIT_CACHE") or caches / "fedkit") / "probe.json"
 
 
 def _cached_seconds(encoder: Any) -> dict[str, float]:
     threads, width = torch.get_num_threads(), encoder.config.hidden_size
     key = f"{processor_name()}|torch {torch.__version__}|{threads} threads|width {width}"
-    key += "" if _has_sdpa(encoder) else "|eager"
-    entry = _read_cache().get(key)
-    if entry is not None and _usable(entry):
-        return entry
+    key += "" if _has_sdpa(encoder) else f"|eager {encoder.config.model_type}"
+    if _usable(known := _read_cache(), key):
+        return known[key]
     # read again after measuring: another process may have been faster
     measured, known = measure_seconds(encoder), _read_cache()
-    if not _usable(known.get(key)):
+    if not _usable(known, key):
         known[key] = measured
         with suppress(FedkitError):  # a read-only home: measure again next time
             write_json(cache_file(), known)
@@ -247,14 +249,14 @@ def _read_cache() -> dict[str, Any]:
     return known if isinstance(known, dict) else {}
 
 
-def _usable(entry: Any) -> bool:
-    names = {f"{d}/{a}" for d in DTYPES for a in ATTENTION_KINDS}
+def _usable(known: dict[str, Any], key: str) -> bool:
+    entry, names = known.get(key), [f"{d}/{a}" for d in DTYPES for a in ATTENTION_KINDS]
     return isinstance(entry, dict) and all(isinstance(entry.get(n), float) for n in names)
 
 
 def measure_seconds(encoder: Any) -> dict[str, float]:
     """Return {'dtype/attention': best of five of a forward and backward pass on random tokens}."""
-    words = len(encoder.get_input_embeddings().weight)
+    words = word_rows(encoder)
     some = min(100, words // 2), min(1000, words)
     shape = 16, min(20, max_positions(encoder) or 20)
     ids = torch.randint(*some, shape, generator=torch.Generator().manual_seed(0))
@@ -266,7 +268,7 @@ def measure_seconds(encoder: Any) -> dict[str, float]:
         for attention in ATTENTION_KINDS:
             if attention == "eager" or _has_sdpa(encoder):  # otherwise eager twice
                 trial.set_attn_implementation(attention)
-            times = [3600.0]  # stands where the model cannot: FNet has no bfloat16
+            times = [NEVER]  # stands where the model cannot: FNet has no bfloat16
             with suppress(RuntimeError):
                 for _ in range(5):
                     start = time.perf_counter()
@@ -279,10 +281,8 @@ def measure_seconds(encoder: Any) -> dict[str, float]:
 
 def processor_name() -> str:
     """Return the processor's name as the system reports it."""
-    try:
+    with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
     return platform.processor() or platform.machine()

@@ -75,9 +75,8 @@ def _by_label_shares(
     there = np.bincount(labels, minlength=width)
     right = np.bincount(labels, weights=correct, minlength=width)
     per_label = np.divide(right, there, out=np.zeros(width), where=there > 0)
-    shares = {
-        c.client_id: np.bincount(c.train.labels, minlength=width) * (there > 0) for c in clients
-    }
+    counts = {c.client_id: np.bincount(c.train.labels, minlength=width) for c in clients}
+    shares = {name: count * (there > 0) for name, count in counts.items()}
     known = {name: float(s @ per_label / s.sum()) for name, s in shares.items() if s.any()}
     return known or {"all": float(correct.mean())}
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,10 @@ from factories.tiny import ARCHITECTURES, write_architecture
 from safetensors.torch import load_file, save_file
 
 from fedkit.core.errors import FedkitError
+from fedkit.data.corpus import Examples
 from fedkit.experiments.job import prepare
 from fedkit.models.base import find_model
+from fedkit.models.geometry import model_geometry
 from fedkit.models.loading import attach_engine, load_model
 
 
@@ -174,6 +178,12 @@ def test_an_index_without_parts_is_refused(split, text):
     assert "names 0" in refusal(find_model, str(split))
 
 
+def test_parts_without_an_index_are_refused_and_the_index_is_named(split):
+    (split / "model.safetensors.index.json").unlink()
+    message = refusal(find_model, str(split))
+    assert "lacks model.safetensors.index.json" in message and "copy it" in message
+
+
 # --- shapes and architectures
 
 
@@ -199,3 +209,42 @@ def test_a_tokenizer_with_more_words_than_the_embedding_is_refused(small, tmp_pa
     shutil.copy(small / "tokenizer.json", folder / "tokenizer.json")
     config = tiny_config(model=str(folder), tune="head")
     assert "knows 90 tokens and its embedding 66" in refusal(load_model, config, ("a", "b"))
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta", "electra"])
+@pytest.mark.parametrize("word", [1, 20, 60])
+def test_a_config_that_calls_a_word_padding_gives_the_same_vectors_in_either_engine(
+    name, word, tmp_path, tiny_config
+):
+    folder = write_architecture(tmp_path / "m", name)
+    settings = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(settings | {"pad_token_id": word}))
+    config = tiny_config(model=str(folder), tune="head", max_tokens=4)
+    job = prepare(config)
+    texts = Examples(
+        ("",) * 3, np.zeros(3, np.int64), tokens=((2, word, 9), (word, 3), (7, 8, 9, word))
+    )
+    found = job.model.features(texts)
+    job.model.fast_encoder = None
+    assert np.allclose(job.model.features(texts), found, atol=1e-5)
+
+
+def test_a_number_format_that_a_model_cannot_compute_in_is_refused_in_one_line(
+    tmp_path, tiny_config, monkeypatch
+):
+    monkeypatch.setenv("FEDKIT_CACHE", str(tmp_path / "cache"))
+    config = tiny_config(model=str(write_architecture(tmp_path / "m", "fnet")), dtype="bfloat16")
+    config = replace(config, tune="head")
+    assert "dtype 'bfloat16' given; a fnet model cannot" in refusal(prepare, config)
+    assert prepare(replace(config, dtype="auto")).model.dtype == torch.float32
+
+
+def test_a_model_without_a_table_of_words_is_refused_by_run_and_by_advise(tmp_path, tiny_config):
+    from transformers import CanineConfig, CanineModel
+
+    sizes = {"num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    folder = shutil.copytree(write_architecture(tmp_path / "bert", "bert"), tmp_path / "m")
+    CanineModel(CanineConfig(hidden_size=32, **sizes)).save_pretrained(folder)
+    said = "a canine model has no table of word vectors"
+    assert said in refusal(load_model, tiny_config(model=str(folder)), ("a", "b"))
+    assert said in refusal(model_geometry, str(folder), "head", 2)

@@ -19,11 +19,8 @@ class FrozenLinear:
 
     def __init__(self, weight: Tensor, bias: Tensor):
         self.weight, self.bias, self.packed = weight, bias, None
-        if (
-            weight.dtype == torch.bfloat16
-            and weight.device.type == "cpu"
-            and torch.backends.mkldnn.is_available()
-        ):
+        half = weight.dtype == torch.bfloat16 and weight.device.type == "cpu"
+        if half and torch.backends.mkldnn.is_available():
             with contextlib.suppress(AttributeError, RuntimeError):  # not in every build of torch
                 reorder = torch.ops.mkldnn._reorder_linear_weight
                 self.packed = reorder(weight), reorder(weight.t().contiguous())
@@ -66,9 +63,8 @@ class AdaptedLinear(torch.autograd.Function):
         if not b:
             return dx, None, None, None, None
         parts = [dy[:, where] for where in ctx.rows]
-        dlow = _mask_other_clients(
-            torch.cat([part @ up for part, up in zip(parts, b)], 1), owner_mask, len(b)
-        )
+        dlow = torch.cat([part @ up for part, up in zip(parts, b)], 1)
+        dlow = _mask_other_clients(dlow, owner_mask, len(b))
         db = [part.t() @ left for part, left in zip(parts, low.chunk(len(b), 1))]
         return dx if dx is None else dx.addmm_(dlow, a), None, None, None, dlow.t() @ x, *db
 

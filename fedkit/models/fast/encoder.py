@@ -142,12 +142,9 @@ class FastEncoder:
             )
         whole = self.lowest_trained == len(self.layers)
         width = self.layers[0].up.frozen.weight.shape[1]
-        self.cache = FeatureCache(
-            self._cached_rows,
-            (lambda n: 1) if whole else (lambda n: n),
-            device,
-            CACHE_BYTES // (width * (4 if whole else self.dtype.itemsize)),
-        )
+        most = CACHE_BYTES // (width * (4 if whole else self.dtype.itemsize))
+        count = (lambda n: 1) if whole else (lambda n: n)
+        self.cache = FeatureCache(self._cached_rows, count, device, most)
 
     def read_layers(self) -> None:
         """Read the frozen matrices again; only those of adapted layers may have changed."""
@@ -163,59 +160,48 @@ class FastEncoder:
         """
         if self.lowest_trained == len(self.layers):
             return self.cache.get(texts)
-        if torch.is_grad_enabled():
-            return self._vectors_of(pack_texts(texts, self.device), texts, params, owner)
-        return self._retry_alone(
-            texts, lambda packed: self._vectors_of(packed, texts, params, owner)
-        )
+        return self._compute(texts, slice(self.lowest_trained, len(self.layers)), params, owner)
 
-    def _vectors_of(
+    @torch.no_grad()
+    def _cached_rows(self, texts: Sequence[Tokens]) -> Tensor:
+        """Return rows for the cache, text after text: the hidden state of every token, or the
+        sentence vector if no layer is trained.
+        """
+        return self._compute(texts, slice(0, self.lowest_trained), {})
+
+    def _compute(
         self,
-        packed: PackedTexts,
         texts: Sequence[Tokens],
+        which: slice,
         params: GroupedParams,
-        owner: np.ndarray | None,
+        owner: np.ndarray | None = None,
+        alone: bool = False,
     ) -> Tensor:
-        owner_mask = None
+        """Return what these layers make of the texts: after the last one, sentence vectors.
+
+        If it is not finite and no gradient is needed, it is computed again with one text in each
+        window: otherwise a text whose values overflow would make those in the same window NaN.
+        """
+        packed, owner_mask = pack_texts(texts, self.device, alone), None
         if owner is not None:
             owners = packed.spread_to_rows(np.repeat(owner, packed.lengths), 0)
-            groups, rank, _ = params[self.layers[self.lowest_trained].low_rank_pairs()[0].a].shape
+            groups, rank, _ = params[self.layers[which.start].low_rank_pairs()[0].a].shape
             one_hot = torch.eye(groups, dtype=self.dtype, device=self.device)
             owner_mask = one_hot.repeat_interleave(rank, 1)[owners]
-        if self.lowest_trained == 0:
+        if which.start == 0:
             x = self._embed(texts, packed)
         else:  # hidden states below the lowest trained layer
             kept = self.cache.get(texts)
             x = kept.new_zeros(packed.size, kept.shape[1])
             x = x.index_copy_(0, packed.token_rows, kept)
-        trained = slice(self.lowest_trained, None)
-        return _mean_vectors(self._run_layers(trained, x, packed, params, owner_mask), packed)
-
-    def _retry_alone(
-        self, texts: Sequence[Tokens], compute: Callable[[PackedTexts], Tensor]
-    ) -> Tensor:
-        """Compute on a layout; if the result is not finite, again with one text in each window.
-
-        Otherwise a text whose values overflow would make those in the same window NaN.
-        """
-        found = compute(pack_texts(texts, self.device))
-        if found.isfinite().all():
-            return found
-        return compute(pack_texts(texts, self.device, alone=True))
-
-    def _run_layers(
-        self,
-        which: slice,
-        x: Tensor,
-        packed: PackedTexts,
-        params: GroupedParams,
-        owner_mask: Tensor | None,
-    ) -> Tensor:
-        heads = self.layers[0].heads
-        biases = [block.bias(heads, x.dtype) for block in packed.blocks]
+        biases = [block.bias(self.layers[0].heads, x.dtype) for block in packed.blocks]
         for layer in self.layers[which]:
             x = layer(x, packed.blocks, biases, params, owner_mask)
-        return x
+        whole = which.stop == len(self.layers)
+        out = _mean_vectors(x, packed) if whole else x[packed.token_rows]
+        if alone or torch.is_grad_enabled() or out.isfinite().all():
+            return out
+        return self._compute(texts, which, params, owner, alone=True)
 
     @torch.no_grad()
     def _embed(self, texts: Sequence[Tokens], packed: PackedTexts) -> Tensor:
@@ -225,21 +211,6 @@ class FastEncoder:
         # BigBird's own token types are cut from a table of one text's length
         places = {"position_ids": positions[None], "token_type_ids": torch.zeros_like(ids)[None]}
         return self.embeddings(input_ids=ids[None], **places)[0]
-
-    @torch.no_grad()
-    def _cached_rows(self, texts: Sequence[Tokens]) -> Tensor:
-        """Return rows for the cache, text after text: the hidden state of every token, or the
-        sentence vector if no layer is trained.
-        """
-
-        def compute(packed: PackedTexts) -> Tensor:
-            frozen = slice(0, self.lowest_trained)
-            states = self._run_layers(frozen, self._embed(texts, packed), packed, {}, None)
-            if self.lowest_trained == len(self.layers):
-                return _mean_vectors(states, packed)
-            return states[packed.token_rows]
-
-        return self._retry_alone(texts, compute)
 
 
 class FeatureCache:
@@ -258,13 +229,12 @@ class FeatureCache:
     ):
         self.compute, self.count, self.device, self.budget = compute, count, device, budget
         self.group_of: dict[Tokens, list[Tokens]] | None = None
-        self.starts: dict[Tokens, int]
-        self.rows: Tensor | None
-        self.used: int
         self.clear()
 
     def clear(self) -> None:
-        self.starts, self.rows, self.used = {}, None, 0
+        self.starts: dict[Tokens, int] = {}
+        self.rows: Any = None  # a Tensor (rows, d) from the first text on
+        self.used = 0
 
     def plan(self, groups: Iterable[Sequence[Tokens]]) -> None:
         """Keep the texts of the first `groups` that fit, each group computed as a batch of its own.
@@ -283,7 +253,8 @@ class FeatureCache:
 
     def get(self, texts: Sequence[Tokens]) -> Tensor:
         """Return the rows of `texts`, one text after another: (sum of counts, d)."""
-        fresh, begin = None, {}
+        fresh: Any = None
+        begin: dict[Tokens, int] = {}
         missing, planned = self._missing(texts), self.group_of or {}
         for group in {id(g): g for t in missing if (g := planned.get(t))}.values():
             self._keep(group, self.compute(group), self.budget)
@@ -293,15 +264,12 @@ class FeatureCache:
         counts = np.array([self.count(len(t)) for t in texts])
         kept = np.array([t in self.starts for t in texts])
         starts = np.array([self.starts[t] if k else begin[t] for t, k in zip(texts, kept)])
-        if self.rows is not None and kept.all():
+        if kept.all():
             return self.rows[self._index(starts, counts)]
-        assert fresh is not None
         out, places = fresh.new_empty(counts.sum(), fresh.shape[1]), np.cumsum(counts) - counts
         for which, source in ((kept, self.rows), (~kept, fresh)):
-            if source is not None and which.any():
-                out[self._index(places[which], counts[which])] = source[
-                    self._index(starts[which], counts[which])
-                ]
+            rows = self._index(starts[which], counts[which])
+            out[self._index(places[which], counts[which])] = source[rows]
         return out
 
     def _missing(self, texts: Iterable[Tokens]) -> list[Tokens]:
@@ -309,27 +277,19 @@ class FeatureCache:
 
     def _keep(self, texts: list[Tokens], fresh: Tensor, most: int) -> dict[Tokens, int]:
         """Keep new texts up to `most` rows in all; return {text: its first row in `fresh`}."""
-        ends = np.cumsum([self.count(len(t)) for t in texts])
-        starts = np.concatenate([[0], ends[:-1]])
-        fit = int(np.searchsorted(self.used + ends, most, side="right"))
-        if fit:
-            rows = int(ends[fit - 1])
-            held = self._reserve(self.used + rows, fresh)
-            held[self.used : self.used + rows] = fresh[:rows]
-            self.starts.update(zip(texts[:fit], (self.used + starts[:fit]).tolist()))
-            self.used += rows
-        return dict(zip(texts, starts.tolist()))
-
-    def _reserve(self, end: int, like: Tensor) -> Tensor:
-        """Return the rows with room for `end`, at least doubling, so that growing is cheap."""
-        if self.rows is not None and end <= len(self.rows):
-            return self.rows
-        room = 0 if self.rows is None else len(self.rows)
-        grown = like.new_empty(max(end, min(2 * room, self.budget)), like.shape[1])
-        if self.rows is not None and self.used:
-            grown[: self.used] = self.rows[: self.used]
-        self.rows = grown
-        return grown
+        ends = np.cumsum([0, *(self.count(len(t)) for t in texts)])
+        fit = max(0, int(np.searchsorted(self.used + ends, most, side="right")) - 1)
+        used, rows = self.used, int(ends[fit])
+        if self.rows is None or used + rows > len(self.rows):
+            # at least doubling, so that growing is cheap
+            room = max(used + rows, min(2 * used, self.budget))
+            grown = fresh.new_empty(room, fresh.shape[1])
+            grown[:used] = fresh[:0] if self.rows is None else self.rows[:used]
+            self.rows = grown
+        self.rows[used : used + rows] = fresh[:rows]
+        self.starts.update(zip(texts[:fit], (used + ends[:fit]).tolist()))
+        self.used += rows
+        return dict(zip(texts, ends.tolist()))
 
     def _index(self, starts: np.ndarray, counts: np.ndarray) -> Tensor:
         return torch.from_numpy(concatenated_ranges(starts, counts)).to(self.device)

@@ -37,9 +37,7 @@ class WindowBlock:
 
     def bias(self, heads: int, dtype: torch.dtype) -> Tensor:
         """Return what is added to attention scores, (windows * heads, width, width): 0 or -1e4."""
-        bias = torch.zeros(
-            self.blocked.shape, dtype=dtype, device=self.blocked.device
-        ).masked_fill_(self.blocked, -1e4)
+        bias = torch.zeros_like(self.blocked, dtype=dtype).masked_fill_(self.blocked, -1e4)
         return bias.repeat_interleave(heads, 0)
 
 
@@ -105,9 +103,8 @@ def pack_texts(texts: Sequence[Tokens], device: torch.device, alone: bool = Fals
             starts[i] = start + window * width + used[window]
             used[window] += int(lengths[i])
         owner = np.full(len(used) * width, -1)
-        owner[concatenated_ranges(starts[fitting] - start, lengths[fitting])] = np.repeat(
-            fitting, lengths[fitting]
-        )
+        places = concatenated_ranges(starts[fitting] - start, lengths[fitting])
+        owner[places] = np.repeat(fitting, lengths[fitting])
         grid = torch.from_numpy(owner.reshape(len(used), width)).to(device)
         blocks.append(WindowBlock(start, len(used), width, grid.unsqueeze(1) != grid.unsqueeze(2)))
         start = blocks[-1].rows.stop

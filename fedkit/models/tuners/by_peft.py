@@ -166,17 +166,15 @@ class Ia3(Tuner):
 
     def attach(self, encoder: Encoder) -> Encoder:
         bert = any(name.endswith("attention.self.key") for name, _ in encoder.named_modules())
-        places: dict[str, Any] = {}
-        if bert:
-            places["target_modules"] = ["key", "value", "output.dense"]
-            places["feedforward_modules"] = ["output.dense"]
+        inner = ["output.dense"]
+        places = {"target_modules": ["key", "value", *inner], "feedforward_modules": inner}
         try:
-            return wrap(encoder, "IA3Config", **places)
+            return wrap(encoder, "IA3Config", **(places if bert else {}))
         except ValueError:
+            kind = encoder.config.model_type
             raise FedkitError(
-                "tune 'ia3' given; PEFT does not know where it goes in a"
-                f" {encoder.config.model_type} model; choose lora with targets=..., layernorm or"
-                " bitfit"
+                f"tune 'ia3' given; PEFT does not know where it goes in a {kind} model; choose lora"
+                " with targets=..., layernorm or bitfit"
             ) from None
 
 
@@ -229,13 +227,10 @@ class VirtualTokens(Tuner):
         require_between(f"{self.name}:tokens", self.tokens, most)
         before = hidden_states(encoder)
         try:
-            settings = {
-                "num_virtual_tokens": self.tokens,
-                "num_layers": encoder.config.num_hidden_layers,
-                "num_attention_heads": encoder.config.num_attention_heads,
-                **self.settings(encoder),
-            }
-            wrapped = wrap(encoder, self.config, **settings)
+            sizes = encoder.config
+            depth, heads = sizes.num_hidden_layers, sizes.num_attention_heads
+            settings = {"num_layers": depth, "num_attention_heads": heads, **self.settings(encoder)}
+            wrapped = wrap(encoder, self.config, num_virtual_tokens=self.tokens, **settings)
             after = hidden_states(wrapped)
             works = not torch.allclose(after[:, -before.shape[1] :], before)
         except CANNOT_RUN:

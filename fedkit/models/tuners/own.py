@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fedkit.core.errors import FedkitError
+from fedkit.core.formatting import one_line_error
 
 Encoder = Any  # a transformers encoder, an nn.Module; torch does not type its attributes
 # last matrix of the feed-forward part in BERT, DistilBERT, ModernBERT
@@ -199,11 +200,28 @@ def sentence_width(encoder: Encoder) -> int:
             return shape[-1]
         why = f"it gives {tuple(shape)} for four tokens"
     except CANNOT_RUN as error:
-        why = (str(error).splitlines() or [type(error).__name__])[0][:80]
+        why = one_line_error(error)[:80]
     raise FedkitError(
         f"a {encoder.config.model_type} model does not give one vector for each token, as"
         f" encoder-decoders do not ({why}); take an encoder (BERT) or a decoder (Llama) as --model"
     )
+
+
+def word_rows(encoder: Encoder) -> int:
+    """Return the rows of the table of word vectors; FedkitError if there is none (CANINE)."""
+    try:
+        return len(encoder.get_input_embeddings().weight)
+    except (NotImplementedError, AttributeError):
+        kind = encoder.config.model_type
+        raise FedkitError(
+            f"a {kind} model has no table of word vectors; take another --model, such as a BERT"
+        ) from None
+
+
+def drop_pooler(encoder: Encoder) -> None:
+    """Take BERT's pooler away: the sentence vector is the mean over tokens, it is not trained."""
+    if hasattr(encoder, "pooler"):
+        encoder.pooler = nn.Identity()
 
 
 def encoder_layers(name: str, encoder: Encoder) -> nn.ModuleList:
