@@ -36,7 +36,7 @@ TYPED = (
     "results",
 )  # may only grow
 LARGEST = 0.20  # share of the package's lines that one folder may hold
-MOST_LINES, MOST_MODULES = 40_500, 235  # may only fall, but for what a feature needs
+MOST_LINES, MOST_MODULES = 40_712, 230  # may only fall, but for what a feature needs
 
 
 def module_of(path: Path) -> str:

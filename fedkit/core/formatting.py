@@ -34,6 +34,11 @@ def points(difference: float) -> str:
     return "0.0" if text[1:] == "0.0" else text
 
 
+def byte_size(nbytes: float) -> str:
+    """Return a size given in bytes, as `megabytes` does."""
+    return megabytes(nbytes / 1e6)
+
+
 def megabytes(mb: float) -> str:
     """Return a size given in MB: 1.95 -> '1.95 MB', 0.0187 -> '18.7 kB', 2100 -> '2.10 GB'."""
     if math.isnan(mb):

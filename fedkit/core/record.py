@@ -245,9 +245,10 @@ class Run:
             ) from None
         except (OSError, ValueError) as error:
             ours = path.suffix == ".json" or isinstance(error, OSError)
-            why = one_line_error(error) if ours else "it is no run"
+            why = f"it is damaged: {one_line_error(error)}" if ours else "it is no run"
             raise FedkitError(
-                f"cannot read {path}: {why}; give a folder that `fedkit run --out` wrote"
+                f"cannot read {path}: {why}; give a folder that `fedkit run --out` wrote, or run"
+                " again in another --out"
             ) from None
         return cls.from_dict(values)
 

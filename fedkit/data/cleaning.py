@@ -159,7 +159,7 @@ def _cells(part: pd.DataFrame, name: str | None, split: str) -> list[str]:
         return [as_text(cell) for cell in part[name].tolist()]
     except FedkitError as error:
         raise FedkitError(
-            f"{split}, column {quote(name)}: {error}; choose another column"
+            f"{split}, column {quote(name)}: {error}; write plain text, a column for each value"
         ) from None
 
 

@@ -1,7 +1,6 @@
 """The algorithm: `algorithm.py` is federated averaging on one page, the rest its details.
 
 In: a model, clients, a config. Out: round after round, the new shared parameters and what each
-client did. `strategies` act against drift (the adaptive ones: `fedopt`); `validation` refuses
-settings that contradict.
+client did. `strategies` act against drift; `validation` refuses settings that contradict.
 May import: core, data, network, wire, privacy, models. Never files, records of other runs, figures.
 """

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from pandas import DataFrame
 
 from fedkit.core import formatting
-from fedkit.core.formatting import count_noun, figure_text
+from fedkit.core.formatting import byte_size, count_noun, figure_text
 from fedkit.core.record import Run
 from fedkit.models.classifier import Model
 from fedkit.plots.charts import SHARES, bar_chart, bar_columns, line_chart, lines_from_table
@@ -59,8 +59,8 @@ def round_diagram(run: Run) -> go.Figure:
         _arrow(fig, (top - 0.06, 0.78), (place - 0.06, 0.19), DOWNLOAD)
         _arrow(fig, (place + 0.06, 0.19), (top + 0.06, 0.78), UPLOAD)
     sides = (
-        ("left", -0.45, "#6f849b", "▼", "1. shared adapter", f"{_megabytes(down)} to each"),
-        ("right", len(clients) - 0.55, UPLOAD, "▲", "3. update", f"{_megabytes(up)} from each"),
+        ("left", -0.45, "#6f849b", "▼", "1. shared adapter", f"{byte_size(down)} to each"),
+        ("right", len(clients) - 0.55, UPLOAD, "▲", "3. update", f"{byte_size(up)} from each"),
     )
     for side, x, colour, sign, what, size in sides:
         words = f"<span style='color:{colour}'>{sign}</span> <b>{what}</b><br>{size}"
@@ -102,10 +102,6 @@ def accuracy_by_size(table: DataFrame, sentence: str, colours: Sequence[str]) ->
     hover = "%{x:,} examples<br>accuracy %{y:.1f} %"
     lines = lines_from_table(table, colours)
     return line_chart(lines, sentence, title, ON_TEST, SHARES, hover=hover, log_x=True)
-
-
-def _megabytes(nbytes: int) -> str:
-    return formatting.megabytes(nbytes / 1e6)
 
 
 def _box(fig: go.Figure, x0: float, y0: float, x1: float, y1: float, colour: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import read_packaged_words, write_file
-from fedkit.core.formatting import printable_line
+from fedkit.core.formatting import byte_size, printable_line
 from fedkit.lessons.security import (
     LISTED,
     SCHEMES,
@@ -129,13 +129,11 @@ def encryption_sentences(found: Findings, s: Mapping[str, str]) -> list[str]:
         small, large = found.sealed[0], found.sealed[-1]
         out.append(
             s["cost_bytes"].format(
-                name=small.name,
-                plain=_megabytes(small.plain_bytes),
-                nbytes=_megabytes(small.nbytes),
+                name=small.name, plain=byte_size(small.plain_bytes), nbytes=byte_size(small.nbytes)
             )
         )
         if not large.measured:
-            out[-1] += " " + s["cost_big"].format(name=large.name, nbytes=_megabytes(large.nbytes))
+            out[-1] += " " + s["cost_big"].format(name=large.name, nbytes=byte_size(large.nbytes))
     return out
 
 
@@ -147,7 +145,7 @@ def scheme_cells(one: SchemeCost) -> list[str]:
         scheme.trusted,
         scheme.server_sees,
         formatting.percent(one.accuracy),
-        "-" if scheme.settings.get("clients") else f"{_megabytes(one.sent)} in {one.rounds} rounds",
+        "-" if scheme.settings.get("clients") else f"{byte_size(one.sent)} in {one.rounds} rounds",
     ]
 
 
@@ -195,7 +193,3 @@ def _scheme_cost(found: Findings, name: str) -> SchemeCost:
 
 def _tpr_text(one: AttackedHead) -> str:
     return formatting.percent(one.attack.roc.at[0.01].value)
-
-
-def _megabytes(nbytes: float) -> str:
-    return formatting.megabytes(nbytes / 1e6)

@@ -113,8 +113,8 @@ def _read_pretrained(location: str):
                 " the memory limit of this one, or choose a smaller --model"
             ) from None
         raise FedkitError(
-            f"cannot read the model in {location}: {one_line_error(error)[:120]}; it needs"
-            " config.json, tokenizer.json, model.safetensors"
+            f"cannot read the model in {location}: {one_line_error(error)[:120]}; copy"
+            " all its files again, or take an encoder (BERT) or a decoder (Llama) of text"
         ) from None
     return encoder, tokenizer, width
 

@@ -15,9 +15,10 @@ from itertools import islice
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import quote
 
-READINGS = ("cp1252", "cp932", "euc-jp", "gb18030", "cp1250", "cp1251", "mac-roman")  # shown
+READINGS = ("cp1252", "cp932", "euc-jp", "cp949", "gb18030", "cp1250", "cp1251", "mac-roman")
 _SAMPLE = 10_000  # lines or runs of letters beyond ASCII that are looked at
 _RUN = re.compile("[^\0-\x7f]+")
+_NEAR = re.compile("[\0-\x7f]{0,9}[^\0-\x7f].*")
 _HALF_WIDTH = re.compile("[｡-ﾟ]")
 _SIGNS = "’‘“”„–—…•«»¿¡\xa0€£§°®©™·´"  # beside letters
 _RARE = frozenset("ƒ†‡ˆ‰‹›˜ŠŽšžŸ¤¦¨¬\xad¯¶¸÷ÐÞðþ")  # in Western text
@@ -53,11 +54,12 @@ def guess_encoding(data: bytes, name: str) -> str:
     begin = data.rfind(b"\n", 0, first) + 1
     number, line = data.count(b"\n", 0, first) + 1, data[begin:].split(b"\n", 1)[0].strip()
     read = [(encoding, _decoded(line, encoding)) for encoding in READINGS]
-    shown = ", ".join(f"{quote(text, 24)} in {encoding}" for encoding, text in read if text)
+    near = [(encoding, _NEAR.findall(text)[0]) for encoding, text in read if text]
+    shown = ", ".join(f"{quote(text, 24)} in {encoding}" for encoding, text in near)
     raise FedkitError(
-        f"{quote(name)} is neither UTF-8 nor cp932 nor cp1252 from end to end: line"
-        f" {number:,} reads {shown}; name the right one, for example"
-        " --encoding cp1252, or mend that line"
+        f"{quote(name)} is neither UTF-8 nor cp932 nor cp1252 from end to end (of its lines beyond"
+        f" ASCII, {share['utf-8']:.0%} are UTF-8): line {number:,} reads {shown}; name the right"
+        " one with --encoding, or mend that line"
     )
 
 

@@ -121,7 +121,7 @@ def _refuse_ragged(row: Sequence[Any], width: int, name: str, line: int, is_shee
         place = f"line {line}" + (f" to {last} (one row by its quotes)" if last > line else "")
         raise FedkitError(
             f"{quote(name)}, {place}: {count_noun(len(row), 'cell')} where the header has"
-            f" {width}; put quotes around a cell that holds the delimiter, or mend the line"
+            f" {width}; quote a cell that holds the delimiter, name every column, or mend the line"
         )
 
 

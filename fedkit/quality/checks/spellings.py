@@ -22,7 +22,7 @@ _LOOKS, _OLD = (
 _BETWEEN = re.compile(r"(?<=\w)[\s_\-—/.,:&']+(?=\w)|[\s_]")
 _BETWEEN_DIGITS = re.compile(r"(?<=\d)[\s_\-—/.,:&']+(?=\d)")  # 1.5 is not 15
 _MEANT = re.compile("[/.,:&'①-⓿²³¹]")  # signs by which real classes differ: Q&A and QA, ① and 1
-_ACCENT = re.compile("[\u0300-\u036f]")
+_ACCENT = re.compile("[\u0300-\u036f]|(?<=[ァ-ヺ\u3099\u309a])ー$")  # and the long vowel at the end
 _THOUSANDS = re.compile(r"(?<=\d)[,.' ](?=\d{3}(?!\d))")
 _LEADING_ZEROS = re.compile(r"(?<![\d.,])0+(?=\d)")
 MOST_NAMES = 2_000  # names among which typos are searched

@@ -91,6 +91,7 @@ def test_a_guessed_encoding_is_said_with_a_line(encoding):
     [
         ("euc-jp", "text,label\nテストです,データ\n機械が壊れた,機械\n"),
         ("gb18030", "text,label\n打印机坏了,硬件\n工资没有发,人事\n"),
+        ("cp949", "text,label\n프린터가 고장났어요,장비\n"),
         ("cp1251", "text,label\nПринтер сломан,Кадры\n"),
         ("cp1250", "text,label\nProszę o wymianę łącza,Sprzęt\n"),
         ("mac-roman", "text,label\nL’imprimante a été réparée,Matériel\n"),
@@ -102,7 +103,9 @@ def test_what_fits_neither_is_asked_with_its_readings(encoding, text):
     with pytest.raises(FedkitError) as error:
         read(text.encode(encoding))
     assert "line 2 reads '" in str(error.value)
-    assert line[:23] in str(error.value) and f"in {encoding}" in str(error.value)
+    first = next(i for i, letter in enumerate(line) if not letter.isascii())
+    near = line[max(first - 9, 0) :]  # what is odd is shown, however far on it stands
+    assert near[:23] in str(error.value) and f"in {encoding}" in str(error.value)
     assert len(str(error.value)) < 700
     assert read(text.encode(encoding), encoding=encoding)[0][0] == tuple(line.split(","))
 
