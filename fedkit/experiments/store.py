@@ -151,7 +151,7 @@ class Store:
         """Return the record with the way from its folder to where its relative paths lead on."""
         paths = [Path(record.config[name]) for name in LOCAL_SHA256 if name in record.config]
         way = {}
-        if any(path.exists() and not path.is_absolute() for path in paths):
+        if any(os.path.exists(path) and not path.is_absolute() for path in paths):
             with suppress(ValueError):  # another drive
                 way["started_in"] = os.path.relpath(Path.cwd(), self.folder.resolve())
         return replace(record, environment=way | record.environment)

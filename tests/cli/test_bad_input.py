@@ -42,7 +42,7 @@ MODEL = {
     ),
     "model weights are garbage": (
         "run --data data --model garbage",
-        "garbage cannot needs model.safetensors",
+        "garbage cannot copy all its files again",
     ),
     "tuner unknown": (f"{RUN} --tune lorra", "--tune 'lorra' lora head full"),
     "tuner empty": (f"{RUN} --tune=", "--tune '' lora head full"),
@@ -63,7 +63,7 @@ MODEL = {
         f"{RUN} --partition column:Tech",
         "'Tech' --partition column:COL site",
     ),
-    "a data file in place of a run": ("compare garbage.csv", "JSON fedkit run --out"),
+    "a data file in place of a run": ("compare garbage.csv", "no run fedkit run --out"),
     "tuner takes no option": (f"{RUN} --tune head:r=1", "--tune 'r' none"),
     "rank 0": (f"{RUN} --tune lora:r=0", "--tune r=0 from 1 to"),
     "rank beyond the model": (f"{RUN} --tune lora:r=1000000", "--tune r=1000000 from 1 to 32"),
@@ -257,7 +257,7 @@ DATA = {
     ),
     "unknown encoding": (f"{RUN} --encoding klingon", "--encoding 'klingon' utf-8 cp932"),
     "encoding that does not fit": (f"{RUN} --encoding ascii", "'ascii' leave --encoding out"),
-    "unreadable encoding": ("run --data latin.csv --model model", "latin.csv --encoding latin-1"),
+    "another encoding": ("run --data latin.csv --model model", "latin.csv cp1252 --encoding"),
     "binary garbage": ("run --data garbage.csv --model model", "garbage.csv not a text file CSV"),
     "suffix nobody reads": ("run --data report.docx --model model", "'.docx' .csv save it as CSV"),
     "no Excel file": ("run --data fake.xlsx --model model", "fake.xlsx"),
@@ -265,7 +265,7 @@ DATA = {
     "no JSON Lines": ("run --data fake.jsonl --model model", "fake.jsonl line 1 not JSON"),
     "a row with a cell too many": (
         "run --data ragged.csv --model model",
-        "ragged.csv line 3 mend quotes",
+        "ragged.csv line 3 mend quote",
     ),
     "malformed hub name": ("run --data hub:nothing --model model", "hub:owner/name"),
 }

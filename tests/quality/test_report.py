@@ -289,6 +289,8 @@ TWO_CLASSES = [
     ("A0", "AO"),
     ("Hamburg", "hamburg"),
     ("help desk", "help-desk"),
+    ("サーバー", "サーバ"),
+    ("Iğdır", "ığdır"),
 ]
 
 
