@@ -114,7 +114,7 @@ def _read_pretrained(location: str):
             ) from None
         raise FedkitError(
             f"cannot read the model in {location}: {one_line_error(error)[:120]}; copy"
-            " all its files again, or take an encoder (BERT) or a decoder (Llama) of text"
+            " config.json, tokenizer.json, model.safetensors anew"
         ) from None
     return encoder, tokenizer, width
 

@@ -42,7 +42,7 @@ MODEL = {
     ),
     "model weights are garbage": (
         "run --data data --model garbage",
-        "garbage cannot copy all its files again",
+        "garbage cannot copy model.safetensors anew",
     ),
     "tuner unknown": (f"{RUN} --tune lorra", "--tune 'lorra' lora head full"),
     "tuner empty": (f"{RUN} --tune=", "--tune '' lora head full"),
