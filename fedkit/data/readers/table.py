@@ -327,24 +327,13 @@ def _guess_header(head: list[NumberedRow], merges: Sequence[MergedRange]) -> int
         return 0
     typical = below[len(below) // 2]
     if fills[first] >= max(2, 0.6 * typical) or count_known(head[first][1]) > 1:
-        return _upper(head, first, merges) if _is_header(head, first) else 0
+        return _move_to_upper(head, first, merges) if _is_header(head, first) else 0
     for at in range(first + 1, min(MAX_HEADER_DEPTH, len(head) - 1)):
         if fills[at] >= max(2, 0.5 * typical) and _is_header(head, at):
-            return _upper(head, at, merges)
+            return _move_to_upper(head, at, merges)
         if fills[at] >= typical:
             return 0  # the table has begun, and nothing above it was a header
     return 0
-
-
-def _upper(head: list[NumberedRow], at: int, merges: Sequence[MergedRange]) -> int:
-    """Return the row above a guessed header if the two are one header of two rows, else `at`."""
-    is_two = (
-        at
-        and _count_filled(head[at - 1][1]) > 1
-        and _is_header(head, at - 1)
-        and _has_two_rows(head, at - 1, merges)
-    )
-    return at - 1 if is_two else at
 
 
 def _is_data(head: list[NumberedRow]) -> bool:
