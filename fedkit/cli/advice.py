@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from fedkit.cli.console import TEXT
 from fedkit.core.config import RunConfig
-from fedkit.core.formatting import format_table, megabytes, seconds
+from fedkit.core.formatting import byte_size, format_table, seconds
 from fedkit.experiments.advise import (
     BOARD,
     PRIVACY,
@@ -67,8 +67,8 @@ def _first_traffic(needs: Needs, best: Advice) -> list[str]:
     model = 4 * model_geometry(needs.model, best.tune, needs.labels)[0].values
     start = max(best.total_bytes - needs.rounds * (best.up_bytes + best.down_bytes), 0)
     took = seconds(slowest_visit(needs, model, 0.0, start)[2])
-    sent = megabytes(start / 1e6)
-    base = f"once, not in the columns: the base model, {megabytes(model / 1e6)} down, and for the"
+    sent = byte_size(start)
+    base = f"once, not in the columns: the base model, {byte_size(model)} down, and for the"
     line = f"  for the start of the head, before round 1: {took} over the slowest line"
     return [f"{base} best {sent} up", line]
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from fedkit.core.config import DATA_SETTINGS, RunConfig, parse_spec
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import count_noun, megabytes, seconds
+from fedkit.core.formatting import byte_size, count_noun, seconds
 from fedkit.core.record import Run
 from fedkit.data.corpus import ClientData
 from fedkit.experiments.baselines import baseline_steps
@@ -71,7 +71,7 @@ class Estimate:
             what += f" and {count_noun(self.baselines, 'baseline')}"
         if not self.seconds:
             return f"{what} to make, no estimate"
-        took, memory = seconds(sum(self.seconds.values())), megabytes(self.peak / 1e6)
+        took, memory = seconds(sum(self.seconds.values())), byte_size(self.peak)
         basis = f"(an estimate from {count_noun(self.kinds, 'short test')})"
         return f"{what} to make, about {took} and {memory} of memory at the peak {basis}"
 
@@ -161,7 +161,7 @@ class RunEstimate:
     basis: str
 
     def __str__(self) -> str:
-        took, memory = seconds(max(self.seconds, 0.1)), megabytes(self.peak_bytes / 1e6)
+        took, memory = seconds(max(self.seconds, 0.1)), byte_size(self.peak_bytes)
         return f"about {took} and {memory} of memory ({self.basis})"
 
 

@@ -18,7 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from fedkit.core.config import RunConfig
-from fedkit.core.formatting import megabytes
+from fedkit.core.formatting import byte_size
 from fedkit.data.corpus import ClientData
 from fedkit.federated.local.cohort import HEAD_TEXTS, SEAT_VALUES, TRAINED_TOKENS
 from fedkit.federated.methods import methods_of, time_decides
@@ -96,8 +96,7 @@ def memory_shortage(needed: Footprint, memory: int | None, who: str = "this devi
     if memory is None or needed.total <= memory:
         return ""
     return (
-        f"needs {megabytes(needed.total / 1e6)} of memory, {who} has {megabytes(memory / 1e6)} free"
-        " to train in"
+        f"needs {byte_size(needed.total)} of memory, {who} has {byte_size(memory)} free to train in"
     )
 
 

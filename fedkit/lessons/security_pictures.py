@@ -154,7 +154,7 @@ def encrypted_size_bars(found: Sequence[EncryptedUpdate], sentence: str) -> go.F
             (y, one.nbytes, SAFE, reckoned, "encrypted", work),
         )
         for row, nbytes, colour, marker, what, more in bars:
-            words = formatting.megabytes(nbytes / 1e6) + more
+            words = formatting.byte_size(nbytes) + more
             style = {"text": words, "textposition": "outside", "textfont": font()}
             style |= {"hovertemplate": f"{figure_text(one.name)}, {what}<extra></extra>"}
             look = {"width": 0.9, "cliponaxis": False, "marker": marker}
@@ -164,7 +164,7 @@ def encrypted_size_bars(found: Sequence[EncryptedUpdate], sentence: str) -> go.F
     layout(fig, sentence, "", title, None, 130 + 92 * len(found), top=44)
     top = max(one.nbytes for one in found)
     ticks = [10.0**d for d in range(3, 12) if 10.0**d <= 10 * top]
-    words = [formatting.megabytes(tick / 1e6) for tick in ticks]
+    words = [formatting.byte_size(tick) for tick in ticks]
     ends = [3.0, np.log10(top) + 2.2]
     fig.update_xaxes(type="log", range=ends, tickvals=ticks, ticktext=words)
     charts.name_rows(fig, list(names.values()), list(names))
@@ -237,7 +237,7 @@ def scheme_table(found: Sequence[SchemeCost]) -> str:
     rows = []
     for one in found:
         scheme = SCHEMES[one.scheme]
-        sent = f"{formatting.megabytes(one.sent / 1e6)} in {one.rounds} rounds"
+        sent = f"{formatting.byte_size(one.sent)} in {one.rounds} rounds"
         told = (one.scheme, scheme.trusted, scheme.server_sees, scheme.model_reveals)
         right, took = formatting.percent(one.accuracy), formatting.seconds(one.seconds)
         rows.append((*told, right, "-" if one.scheme.startswith("all in") else sent, took))

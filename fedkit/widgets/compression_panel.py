@@ -91,7 +91,7 @@ def draw_message_lengths(sent: Sequence[SentUpdates], sentence: str) -> go.Figur
         waits = ", ".join(
             f"{_format_wait(s.seconds(line))} over {name}" for name, line in LINES.items()
         )
-        size = formatting.megabytes(s.nbytes / 1e6)
+        size = formatting.byte_size(s.nbytes)
         above_bar(fig, row, f"<b>{figure_text(s.spec, 60)}</b>  {size}: {waits}")
     caption = "Measured length of one update; the seconds are modelled from it."
     title = "Length of one update (kB, log scale)"
@@ -198,7 +198,7 @@ def _format_wait(seconds: float) -> str:
 
 
 def _bold_size(sent: SentUpdates) -> str:
-    return f"<b>{formatting.megabytes(sent.nbytes / 1e6)}</b>"
+    return f"<b>{formatting.byte_size(sent.nbytes)}</b>"
 
 
 def _length_bars(sent: Sequence[SentUpdates], rows: list[int], colour: str | list[str]) -> go.Bar:

@@ -179,7 +179,7 @@ class BenchPanel(panel.Panel):
         seconds = now.remaining_seconds
         left = "" if seconds is None else f"{seconds:.0f} s left"
         right = "" if now.accuracy is None else f", {formatting.percent(now.accuracy)} right"
-        sent = formatting.megabytes(now.nbytes / 1e6)
+        sent = formatting.byte_size(now.nbytes)
         words = panel.macros("fedkit.widgets", "bench").progress(now, left, right, sent)
         self.controls.show_status(words, now.done)
 
