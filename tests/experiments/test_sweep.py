@@ -152,11 +152,12 @@ def test_what_is_wrong_with_a_plan_is_one_line(fed, tmp_path, text, said):
         (["--vary", "rounds=two"], "int is expected"),
         (["--seeds", "0,x"], "--seeds 0,x"),
         (["no.toml"], "cannot read the plan no.toml"),
+        (["--tune", "head", "--baselines", "none"], "nothing to vary given"),
         (["--resume"], "--resume given without --out"),
         (["--resume", "--out", "s"], "no sweep in s"),
         (["--resume", "--out", "s", "--rounds", "3"], "--resume goes on with the plan"),
         (
-            ["--tune", "lorra", "--baselines", "none", "--data", "no.csv"],
+            ["--tune", "lorra", "--data", "no.csv", "--vary", "rounds=2"],
             "no run of this plan could be made",
         ),
     ],
